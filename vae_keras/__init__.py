@@ -1,0 +1,23 @@
+"""Variational autoencoders in Keras: the chapter's building blocks, ready for reuse."""
+
+from vae_keras import datasets, latent, likelihoods, losses, models, networks, sampling
+from vae_keras.losses import kl_divergence
+from vae_keras.models import VAE, Autoencoder
+from vae_keras.sampling import Sampling
+from vae_keras.version import __version__
+
+
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "Sampling",
+    "__version__",
+    "datasets",
+    "kl_divergence",
+    "latent",
+    "likelihoods",
+    "losses",
+    "models",
+    "networks",
+    "sampling",
+]

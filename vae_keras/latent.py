@@ -1,0 +1,1 @@
+"""Arithmetic in the latent space: NumPy in, NumPy out."""
