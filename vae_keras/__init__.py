@@ -6,7 +6,6 @@ from vae_keras.models import VAE, Autoencoder
 from vae_keras.sampling import Sampling
 from vae_keras.version import __version__
 
-
 __all__ = [
     "VAE",
     "Autoencoder",

@@ -45,6 +45,7 @@ class Likelihood(keras.layers.Layer):
         """Returns the expected `x`, shaped like `parameters`: what one looks at."""
         raise NotImplementedError(f"{type(self).__name__} must implement `mean`.")
 
+
 @keras.saving.register_keras_serializable(package="vae_keras")
 class Bernoulli(Likelihood):
     """Each pixel is on with probability `sigmoid(logit)`; the decoder returns logits.

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 
-def dense(image_shape=(28, 28, 1), latent_dim=2, variational=True, units=(512, 256)):
+def dense(image_shape=(28, 28, 1), latent_dim=2, variational=True, units=(256, 128, 64)):
     """Builds fully connected networks, for small images.
 
     Args:

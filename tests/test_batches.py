@@ -1,0 +1,100 @@
+"""Batches hold every image once per epoch, scaled to [0, 1]."""
+
+import keras
+import numpy as np
+import pytest
+
+from vae_keras.datasets import ImageBatches
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Ten memory-mapped images; image i is i everywhere but in one pixel, 255."""
+    array = np.empty((10, 4, 4, 3), "uint8")
+    array[:] = np.arange(10, dtype="uint8")[:, None, None, None]
+    array[:, 0, 0] = 255
+    np.save(tmp_path / "images.npy", array)
+    return np.load(tmp_path / "images.npy", mmap_mode="r")
+
+
+def order(batches):
+    """The numbers of the images, in the order of one epoch."""
+    values = np.concatenate([batch[0] for batch in batches])
+    return np.round(values[:, -1, -1, 0] * 255).astype(int).tolist()
+
+
+def test_batches_are_the_images_divided_by_255(images):
+    batches = ImageBatches(images, batch_size=4)
+    (first,) = batches[0]
+    assert len(batches) == 3
+    assert [len(batch[0]) for batch in batches] == [4, 4, 2]
+    assert first.dtype == np.float32
+    assert first.max() == 1.0
+    np.testing.assert_array_equal(first, images[:4].astype("float32") / 255)
+
+
+def test_indices_choose_and_order_the_images(images):
+    assert order(ImageBatches(images, [7, 2, 5], batch_size=2)) == [7, 2, 5]
+    even = np.arange(10) % 2 == 0
+    assert order(ImageBatches(images, even, batch_size=2)) == [0, 2, 4, 6, 8]
+
+
+def test_a_shuffled_epoch_holds_every_image_once(images):
+    batches = ImageBatches(images, batch_size=3, shuffle=True, seed=0)
+    first = order(batches)
+    batches.on_epoch_end()
+    second = order(batches)
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+    assert order(ImageBatches(images, batch_size=5, shuffle=True, seed=0)) == first
+    assert order(ImageBatches(images, batch_size=5, shuffle=True, seed=1)) != first
+
+
+def test_keras_seeds_the_shuffle_where_no_seed_is_given(images):
+    keras.utils.set_random_seed(3)
+    first = order(ImageBatches(images, shuffle=True))
+    other = order(ImageBatches(images, shuffle=True))
+    keras.utils.set_random_seed(3)
+    assert order(ImageBatches(images, shuffle=True)) == first != other
+
+
+class MeanModel(keras.Model):
+    """A model whose loss needs x alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        assert y is None
+        return keras.ops.mean(keras.ops.square(y_pred - x))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_keras_fits_evaluates_and_predicts(images, workers):
+    model = MeanModel()
+    model.compile("adam")
+    batches = ImageBatches(images, batch_size=4, shuffle=True, seed=0, workers=workers)
+    held_out = ImageBatches(images, [8, 9], batch_size=4)
+    history = model.fit(batches, validation_data=held_out, epochs=2, verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()
+    assert np.isfinite(model.evaluate(held_out, verbose=0))
+    assert model.predict(ImageBatches(images, batch_size=4), verbose=0).shape == (10, 4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"images": np.zeros((2, 4, 4, 3), "float32")}, "images"),
+        ({"images": np.zeros((2, 4, 4), "uint8")}, "images"),
+        ({"images": np.zeros((2, 4, 4, 1), "uint8"), "batch_size": 0}, "batch_size"),
+        ({"images": np.zeros((2, 4, 4, 1), "uint8"), "indices": [0.5]}, "indices"),
+        ({"images": np.zeros((2, 4, 4, 1), "uint8"), "indices": [True]}, "indices"),
+    ],
+)
+def test_errors_name_the_argument(arguments, named):
+    with pytest.raises(ValueError, match=f"Argument `{named}`.*Received"):
+        ImageBatches(**arguments)

@@ -1,0 +1,461 @@
+"""CelebA is read as people have it, decoded once, and never taken for what it is not."""
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vae_keras
+from vae_keras import datasets
+from vae_keras.datasets import celeba, decode_cache
+from vae_keras.datasets.celeba import attribute_index, find_source, load_celeba
+
+NAMES = [f"{number:06d}.jpg" for number in range(1, 13)]
+ATTRIBUTES = ("Smiling", "Eyeglasses", "Wearing_Hat")
+VALUES = np.arange(36).reshape(12, 3) % 5 < 2
+
+# Decodes slowly, in a process of its own and without Keras.
+SLOWLY = f"""
+import sys, time, types
+sys.modules["keras"] = types.ModuleType("keras")
+for name, path in (
+    ("vae_keras", {vae_keras.__path__[0]!r}),
+    ("vae_keras.datasets", {datasets.__path__[0]!r}),
+):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [path]
+from vae_keras.datasets import celeba, decode_cache
+decode_cache.CHUNK, decode_cache.PIECE = 2, 1
+decode = celeba._decode
+celeba._decode = lambda *arguments: (time.sleep(0.1), decode(*arguments))[1]
+celeba.load_celeba(sys.argv[1], image_size=16)
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    """The folder of the decoded images, in a data folder of its own."""
+    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("VAE_KERAS_SOURCE", raising=False)
+    return tmp_path / "data" / "cache"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A small CelebA: a folder of images, official lists."""
+    root = tmp_path / "celeba"
+    write_folder(root / "img_align_celeba")
+    write_attributes(root / "list_attr_celeba.txt")
+    return root
+
+
+@pytest.fixture
+def small_faces(monkeypatch):
+    """Few synthetic faces, cheaply drawn."""
+
+    class Faces:
+        ATTRIBUTE_NAMES = ATTRIBUTES
+
+        def sample_factors(n, seed):
+            return {"smile": np.linspace(0, 1, n, dtype="float32")}
+
+        def attributes(factors):
+            return np.stack([factors["smile"] > 0.5] * 3, axis=1)
+
+        def draw(factors, image_size):
+            levels = (factors["smile"] * 255).astype("uint8")
+            return np.tile(levels[:, None, None, None], (1, image_size, image_size, 3))
+
+    monkeypatch.setattr(celeba, "faces", Faces)
+    monkeypatch.setattr(celeba, "SYNTHETIC_COUNT", 200)
+
+
+def jpeg(number, size=(178, 218)):
+    """A picture that differs with `number`: two gradients and a tone."""
+    width, height = size
+    picture = np.empty((height, width, 3), "uint8")
+    picture[..., 0] = np.linspace(0, 255, width)
+    picture[..., 1] = np.linspace(0, 255, height)[:, None]
+    picture[..., 2] = 20 * number % 256
+    return encode(picture)
+
+
+def encode(picture):
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "jpeg", quality=95)
+    return file.getvalue()
+
+
+def write_folder(folder, names=NAMES, size=(178, 218)):
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_bytes(jpeg(int(name[:6]), size))
+
+
+def write_zip(path, names=NAMES):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("img_align_celeba/", b"")
+        for name in reversed(names):
+            archive.writestr(f"img_align_celeba/{name}", jpeg(int(name[:6])))
+            archive.writestr(f"__MACOSX/img_align_celeba/._{name}", b"not an image")
+
+
+def write_attributes(path, names=NAMES, values=VALUES):
+    signs = np.where(values, "1", "-1")
+    if path.suffix == ".csv":
+        lines = [",".join(["image_id", *ATTRIBUTES])]
+        lines += [",".join([name, *row]) for name, row in zip(names, signs, strict=True)]
+    else:
+        lines = [str(len(names)), " ".join(ATTRIBUTES) + " "]
+        lines += [f"{name}  {' '.join(row)}" for name, row in zip(names, signs, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_partition(path, parts):
+    separator = "," if path.suffix == ".csv" else " "
+    lines = ["image_id,partition"] if path.suffix == ".csv" else []
+    lines += [f"{name}{separator}{part}" for name, part in parts.items()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def raise_full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+# What people have
+
+
+@pytest.mark.parametrize("lists", [".txt", ".csv"])
+@pytest.mark.parametrize("layout", ["folder", "kaggle", "zip"])
+def test_every_layout_gives_the_same_faces(tmp_path, root, layout, lists):
+    expected = load_celeba(root).images
+    other = tmp_path / "other"
+    if layout == "zip":
+        write_zip(other / "img_align_celeba.zip")
+    else:
+        write_folder(other / "img_align_celeba" / ("img_align_celeba" * (layout == "kaggle")))
+    write_attributes(other / f"list_attr_celeba{lists}")
+    faces = load_celeba(other)
+    np.testing.assert_array_equal(faces.images, expected)
+    np.testing.assert_array_equal(faces.attributes, VALUES)
+    assert faces.attribute_names == ATTRIBUTES
+    assert faces.attributes.dtype == faces.is_test.dtype == bool
+    assert faces.is_test.shape == (12,)
+    assert faces.source == "real"
+    assert faces.factors is None
+    assert repr(faces).startswith("CelebA(real: images (12, 64, 64, 3), 3 attributes")
+
+
+def test_rows_find_their_images_in_any_order(root):
+    write_attributes(root / "list_attr_celeba.txt", NAMES[::-1], VALUES[::-1])
+    np.testing.assert_array_equal(load_celeba(root).attributes, VALUES)
+
+
+def test_images_are_a_read_only_map_of_bytes(root):
+    images = load_celeba(root, image_size=32).images
+    assert isinstance(images, np.memmap)
+    assert images.shape == (12, 32, 32, 3)
+    assert images.dtype == np.uint8
+    with pytest.raises(ValueError, match="read-only"):
+        images[0] = 0
+
+
+@pytest.mark.parametrize("size", [(178, 218), (89, 109)])
+def test_the_crop_is_the_central_square_of_papers(root, size):
+    width, height = size
+    side = 148 / 178 * width
+    # Red outside of the crop, blue well inside.
+    picture = np.full((height, width, 3), (255, 0, 0), "uint8")
+    left, top = int((width - side) / 2), int((height - side) / 2)
+    picture[top : height - top, left : width - left] = (0, 0, 255)
+    for name in NAMES:
+        (root / "img_align_celeba" / name).write_bytes(encode(picture))
+    red, _, blue = load_celeba(root, image_size=16).images[0].astype(int).transpose(2, 0, 1)
+    assert red[1:-1, 1:-1].max() < 30
+    assert blue[1:-1, 1:-1].min() > 225
+
+
+def test_resizing_keeps_the_mean_tone(root):
+    checkers = (np.indices((218, 178)).sum(axis=0) % 2 * 255).astype("uint8")
+    (root / "img_align_celeba" / NAMES[0]).write_bytes(encode(np.stack([checkers] * 3, axis=-1)))
+    image = load_celeba(root, image_size=16).images[0]
+    assert abs(image.astype(int) - 127).max() < 10
+
+
+# The split
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".csv"])
+def test_the_official_partition_decides(root, suffix):
+    parts = {name: number % 3 for number, name in enumerate(NAMES)} | {"000099.jpg": 2}
+    write_partition(root / f"list_eval_partition{suffix}", parts)
+    assert load_celeba(root).is_test.tolist() == [number % 3 == 2 for number in range(12)]
+
+
+def test_a_partition_without_test_images_leaves_the_split_to_the_hash(root):
+    expected = load_celeba(root).is_test
+    write_partition(root / "list_eval_partition.txt", dict.fromkeys(NAMES, 0) | {"000099.jpg": 2})
+    np.testing.assert_array_equal(load_celeba(root).is_test, expected)
+
+
+def test_a_partition_that_lacks_images_is_an_error(root):
+    write_partition(root / "list_eval_partition.txt", dict.fromkeys(NAMES[1:], 2))
+    with pytest.raises(ValueError, match=r"1 images without a row \(000001.jpg\)"):
+        load_celeba(root)
+
+
+def test_the_hash_holds_out_a_tenth_whatever_other_files_there_are(tmp_path):
+    names = [f"{number:06d}.jpg" for number in range(20_000)]
+    split = datasets.celeba_files.read_test_split(tmp_path, names)
+    assert abs(split.mean() - 0.1) < 0.01
+    some = datasets.celeba_files.read_test_split(tmp_path, names[5000:7000])
+    np.testing.assert_array_equal(some, split[5000:7000])
+
+
+# What can be wrong
+
+
+def test_missing_rows_are_counted_and_named(root):
+    write_attributes(root / "list_attr_celeba.txt", NAMES[:-5], VALUES[:-5])
+    expected = r"5 images without a row \(000008.jpg, 000009.jpg, 000010.jpg, ...\)"
+    with pytest.raises(ValueError, match=expected):
+        load_celeba(root)
+
+
+def test_extra_rows_are_counted_and_named(root):
+    (root / "img_align_celeba" / NAMES[3]).unlink()
+    with pytest.raises(ValueError, match=r"1 rows without an image \(000004.jpg\)"):
+        load_celeba(root)
+
+
+@pytest.mark.parametrize("row", ["000005.jpg 1 -1", "000005.jpg 1 -1 1 1", "000005.jpg 1 -1 x"])
+def test_a_malformed_row_is_named_by_its_line(root, row):
+    path = root / "list_attr_celeba.txt"
+    lines = path.read_text().splitlines()
+    lines[6] = row
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=f"{path}, line 7: .*Received: '{row}'"):
+        load_celeba(root)
+
+
+def test_an_empty_list_is_an_error(root):
+    (root / "list_attr_celeba.txt").write_text("")
+    with pytest.raises(ValueError, match="12 images without a row"):
+        load_celeba(root)
+
+
+def test_missing_lists_and_images_are_errors(root, tmp_path):
+    (root / "list_attr_celeba.txt").rename(tmp_path / "list_attr_celeba.txt")
+    with pytest.raises(FileNotFoundError, match=f"No CelebA attributes in {root}"):
+        load_celeba(root)
+    with pytest.raises(FileNotFoundError, match=f"No CelebA images in {tmp_path}"):
+        load_celeba(tmp_path)
+
+
+@pytest.mark.parametrize("content", [jpeg(1)[:2000], b"", b"not a JPEG"])
+def test_a_truncated_image_is_named_and_mended(root, cache, content):
+    path = root / "img_align_celeba" / NAMES[7]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"Image {NAMES[7]} is truncated or corrupt"):
+        load_celeba(root)
+    assert not list(cache.glob("*.npy"))
+    path.write_bytes(jpeg(8))
+    assert load_celeba(root).images.shape == (12, 64, 64, 3)
+
+
+def test_a_truncated_zip_is_named(tmp_path):
+    path = tmp_path / "img_align_celeba.zip"
+    write_zip(path)
+    write_attributes(tmp_path / "list_attr_celeba.txt")
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=f"{path} is not a whole zip archive"):
+        load_celeba(tmp_path)
+
+
+def test_a_damaged_image_in_a_zip_is_named(tmp_path):
+    path = tmp_path / "img_align_celeba.zip"
+    write_zip(path)
+    write_attributes(tmp_path / "list_attr_celeba.txt")
+    content = bytearray(path.read_bytes())
+    start = content.index(NAMES[4].encode()) + 1000
+    content[start : start + 4] = b"\0\0\0\0"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"Image {NAMES[4]} is truncated or corrupt"):
+        load_celeba(tmp_path)
+
+
+def test_a_full_disk_is_named_and_left_clean(root, cache, monkeypatch):
+    monkeypatch.setattr(os, "fsync", raise_full)
+    with pytest.raises(OSError, match=f"{cache} is full"):
+        load_celeba(root)
+    assert os.listdir(cache) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(root, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(OSError, match=r"cannot be written.*VAE_KERAS_DATA"):
+        load_celeba(root)
+
+
+def test_without_pillow_the_error_says_what_to_install(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match="pip install pillow"):
+        load_celeba(root)
+
+
+@pytest.mark.parametrize("image_size", [0, -1, 64.0, "64"])
+def test_an_image_size_must_be_a_positive_integer(root, image_size):
+    with pytest.raises(ValueError, match=r"Argument `image_size`.*Received: image_size="):
+        load_celeba(root, image_size=image_size)
+
+
+# Decoded once
+
+
+def test_images_are_decoded_once_per_size_and_per_set_of_files(root, cache, monkeypatch):
+    decoded = []
+    decode = celeba._decode
+    monkeypatch.setattr(celeba, "_decode", lambda *a: (decoded.append(a[1]), decode(*a))[1])
+    load_celeba(root, image_size=16)
+    load_celeba(root, image_size=16)
+    assert len(decoded) == 12
+    load_celeba(root, image_size=8)
+    assert len(decoded) == 24
+    (root / "img_align_celeba" / NAMES[0]).write_bytes(jpeg(99))
+    assert load_celeba(root, image_size=8).images.shape == (12, 8, 8, 3)
+    assert len(decoded) == 36
+    assert len(list(cache.iterdir())) == 3
+
+
+@pytest.mark.parametrize("survived", range(0, 12, 3))
+def test_an_interrupted_decode_is_continued(root, cache, monkeypatch, survived):
+    expected = whole_file(root, cache)
+    monkeypatch.setattr(decode_cache, "CHUNK", 2)
+    monkeypatch.setattr(decode_cache, "PIECE", 1)
+    decode, decoded = celeba._decode, []
+
+    def interrupted(files, name, image_size):
+        if files.names.index(name) >= survived:
+            raise KeyboardInterrupt
+        return decode(files, name, image_size)
+
+    monkeypatch.setattr(celeba, "_decode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_celeba(root, image_size=16)
+    monkeypatch.setattr(celeba, "_decode", lambda *a: (decoded.append(a[1]), decode(*a))[1])
+    load_celeba(root, image_size=16)
+    assert sorted(decoded) == NAMES[survived // 2 * 2 :]
+    (path,) = cache.iterdir()
+    assert path.read_bytes() == expected
+
+
+def test_a_killed_decode_is_continued(root, cache):
+    expected = whole_file(root, cache)
+    process = subprocess.Popen([sys.executable, "-c", SLOWLY, str(root)])
+    deadline = time.monotonic() + 30
+    while not list(cache.glob("*.done")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not list(cache.glob("*.npy"))
+    assert len(list(cache.glob("*.partial"))) == 1
+    load_celeba(root, image_size=16)
+    (path,) = cache.iterdir()
+    assert path.read_bytes() == expected
+
+
+def test_two_processes_decode_the_same_file_at_the_same_time(root, cache):
+    expected = whole_file(root, cache)
+    processes = [subprocess.Popen([sys.executable, "-c", SLOWLY, str(root)]) for _ in range(2)]
+    assert [process.wait(timeout=30) for process in processes] == [0, 0]
+    (path,) = cache.iterdir()
+    assert path.read_bytes() == expected
+
+
+def test_a_record_without_its_file_is_not_believed(root, cache):
+    expected = whole_file(root, cache)
+    load_celeba(root, image_size=16)
+    (path,) = cache.iterdir()
+    path.unlink()
+    (cache / f"{path.name}.done").write_text("12")
+    load_celeba(root, image_size=16)
+    assert path.read_bytes() == expected
+
+
+def whole_file(root, cache):
+    """The bytes of an uninterrupted decode, in a cache that is empty again afterwards."""
+    load_celeba(root, image_size=16)
+    (path,) = cache.iterdir()
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def test_whoever_waits_sees_progress(root, monkeypatch, capsys):
+    load_celeba(root, image_size=8)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(decode_cache, "QUIET_SECONDS", 0)
+    load_celeba(root, image_size=16)
+    assert "Decoding CelebA, once: 12 of 12" in capsys.readouterr().out
+
+
+# Synthetic faces
+
+
+def test_synthetic_faces_replace_absent_files_and_say_so(tmp_path, small_faces, capsys):
+    faces = load_celeba(tmp_path / "nowhere", image_size=16)
+    assert (
+        capsys.readouterr().out == f"No CelebA in {tmp_path / 'nowhere'}: using synthetic faces.\n"
+    )
+    assert faces.source == "synthetic"
+    assert isinstance(faces.images, np.memmap)
+    assert faces.images.shape == (200, 16, 16, 3)
+    assert faces.attribute_names == ATTRIBUTES
+    assert faces.is_test.tolist() == [False] * 180 + [True] * 20
+    np.testing.assert_array_equal(faces.images[:, 3, 3, 1], faces.factors["smile"] * 255 // 1)
+    np.testing.assert_array_equal(faces.attributes[:, 0], faces.factors["smile"] > 0.5)
+
+
+def test_synthetic_faces_in_memory_are_the_same(tmp_path, small_faces, monkeypatch, capsys):
+    cached = load_celeba(source="synthetic", image_size=16).images
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    images = load_celeba(source="synthetic", image_size=16).images
+    assert "kept in memory only" in capsys.readouterr().out
+    np.testing.assert_array_equal(images, cached)
+    assert not images.flags.writeable
+
+
+def test_the_source_is_what_is_there(root, tmp_path, small_faces, monkeypatch):
+    assert find_source(root) == "real"
+    assert find_source(tmp_path / "nowhere") == "synthetic"
+    assert find_source(root, "synthetic") == "synthetic"
+    monkeypatch.setenv("VAE_KERAS_SOURCE", "synthetic")
+    assert find_source(root) == "synthetic"
+    assert load_celeba(root, image_size=16).source == "synthetic"
+    assert load_celeba(root, image_size=16, source="real").source == "real"
+    with pytest.raises(ValueError, match=r"Argument `source`.*Received: source='x'"):
+        load_celeba(root, source="x")
+
+
+def test_real_faces_that_are_absent_are_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"python -m vae_keras\.datasets celeba"):
+        load_celeba(tmp_path, source="real")
+
+
+def test_an_unknown_attribute_is_answered_with_the_nearest():
+    assert attribute_index("Eyeglasses", ATTRIBUTES) == 1
+    with pytest.raises(ValueError, match=r"name='smilling'\. Did you mean 'Smiling'"):
+        attribute_index("smilling", ATTRIBUTES)

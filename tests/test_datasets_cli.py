@@ -1,0 +1,111 @@
+"""`python -m vae_keras.datasets` says what is here and how to get more, in words."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from vae_keras.datasets import __main__ as cli
+from vae_keras.datasets import celeba, fashion_mnist
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch, tmp_path):
+    """The folder of CelebA, absent, in a data folder of its own."""
+    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("VAE_KERAS_SOURCE", raising=False)
+    return tmp_path / "data" / "celeba"
+
+
+@pytest.fixture
+def kaggle(monkeypatch, tmp_path):
+    """A kagglehub whose download is a folder of one image and two lists."""
+    folder = tmp_path / "kaggle"
+    images = folder / "img_align_celeba" / "img_align_celeba"
+    images.mkdir(parents=True)
+    (images / "000001.jpg").write_bytes(b"jpeg")
+    (folder / "list_attr_celeba.csv").write_text("image_id,Smiling\n000001.jpg,1\n")
+    (folder / "list_eval_partition.csv").write_text("image_id,partition\n000001.jpg,2\n")
+    module = SimpleNamespace(dataset_download=lambda handle: str(folder))
+    monkeypatch.setitem(sys.modules, "kagglehub", module)
+    return module
+
+
+def test_status_names_the_folders(root, tmp_path, capsys):
+    assert cli.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["Fashion-MNIST", "absent"],
+        ["CelebA", "absent"],
+        ["Cache", "absent"],
+    ]
+    assert str(root) in lines[1]
+    assert not (tmp_path / "keras").exists()
+
+
+def test_celeba_is_linked_to_where_it_is_read(root, kaggle, capsys):
+    assert cli.main(["celeba"]) == 0
+    assert "non-commercial" in capsys.readouterr().out
+    files = cli.celeba_files.find_images(root)
+    assert files.names == ["000001.jpg"]
+    assert cli.celeba_files.read_test_split(root, files.names).tolist() == [True]
+    assert celeba.find_source() == "real"
+
+
+def test_celeba_is_fetched_once(root, kaggle, capsys):
+    cli.main(["celeba"])
+    kaggle.dataset_download = None
+    assert cli.main(["celeba"]) == 0
+    assert f"already in {root}" in capsys.readouterr().out
+
+
+def test_without_kagglehub_the_steps_are_said(root, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    assert cli.main(["celeba"]) == 1
+    said = capsys.readouterr().err
+    assert "pip install kagglehub" in said
+    assert "img_align_celeba.zip" in said
+    assert str(root) in said
+    assert not root.exists()
+
+
+def test_a_download_that_fails_is_said_with_the_steps(root, kaggle, capsys):
+    def fail(handle):
+        raise ConnectionError("no route to host")
+
+    kaggle.dataset_download = fail
+    assert cli.main(["celeba"]) == 1
+    said = capsys.readouterr().err
+    assert "no route to host" in said
+    assert "img_align_celeba.zip" in said
+
+
+def test_a_folder_that_cannot_be_linked_is_said(root, kaggle, tmp_path, capsys):
+    (tmp_path / "data").write_text("")
+    assert cli.main(["celeba"]) == 1
+    said = capsys.readouterr().err
+    assert str(tmp_path / "kaggle") in said
+    assert "Traceback" not in said
+
+
+def test_a_download_of_another_layout_is_an_error(root, kaggle, tmp_path, capsys):
+    (tmp_path / "kaggle" / "img_align_celeba").rename(tmp_path / "kaggle" / "images")
+    assert cli.main(["celeba"]) == 1
+    assert "No CelebA images" in capsys.readouterr().err
+    assert not root.exists()
+
+
+def test_the_synthetic_data_is_drawn_ahead_of_time(monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", asked.append)
+    monkeypatch.setattr(celeba, "load_celeba", lambda source: asked.append(source))
+    assert cli.main(["synthetic"]) == 0
+    assert asked == ["synthetic", "synthetic"]
+    assert str(tmp_path / "data" / "cache") in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_an_error(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["cats"])
+    assert caught.value.code == 2

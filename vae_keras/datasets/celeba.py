@@ -1,0 +1,191 @@
+"""CelebA, or faces drawn in its place: arrays out, no model."""
+
+import difflib
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vae_keras.datasets import celeba_files, decode_cache, storage, synthetic
+from vae_keras.datasets.sources import requested
+from vae_keras.datasets.synthetic import faces
+
+# The square around the face that most papers on VAEs use: 148 pixels of a width of 178.
+CROP = 148 / 178
+DECODER_VERSION = b"1"  # of the crop and of the resizing
+SYNTHETIC_COUNT = 8_000
+SYNTHETIC_SEED = 0
+SYNTHETIC_TEST_SHARE = 0.1
+
+
+class CelebA(NamedTuple):
+    """Faces with their attributes.
+
+    Attributes:
+        images: Read-only uint8 array `(n, image_size, image_size, 3)`, memory-mapped.
+        attributes: Bool array `(n, k)`.
+        attribute_names: Tuple of k strings.
+        is_test: Bool array `(n,)`, true where an image is held out.
+        source: `"real"` or `"synthetic"`.
+        factors: Dict of float32 arrays `(n,)`, what synthetic faces were drawn
+            from; `None` for real ones.
+    """
+
+    images: np.ndarray
+    attributes: np.ndarray
+    attribute_names: tuple
+    is_test: np.ndarray
+    source: str
+    factors: dict | None
+
+    def __repr__(self):
+        # A tuple's own would print pixels of photographs that may not be passed on.
+        return (
+            f"CelebA({self.source}: images {self.images.shape}, "
+            f"{len(self.attribute_names)} attributes, {self.is_test.sum()} held out)"
+        )
+
+
+def load_celeba(root=None, image_size=64, source="auto"):
+    """Loads CelebA, or synthetic faces with attributes of the same names.
+
+    The images are cropped to the square around the face, resized, and kept in a
+    memory-mapped file: only the first call decodes them.
+
+    Args:
+        root: Folder that holds `img_align_celeba/` or `img_align_celeba.zip`,
+            `list_attr_celeba.txt` or `.csv`, and perhaps `list_eval_partition.txt`
+            or `.csv`. Defaults to `celeba/` in the data folder.
+        image_size: Integer, height and width of the images returned.
+        source: `"real"`, `"synthetic"` or `"auto"`: the files in `root`, else
+            synthetic faces. The environment variable `VAE_KERAS_SOURCE`
+            overrides `"auto"`.
+
+    Returns:
+        A `CelebA`, its images in the order of their file names. Without an
+        official partition that holds test images, a hash of the file name holds
+        out one image in ten, whatever other files there are.
+
+    Raises:
+        FileNotFoundError: If images or attributes are missing.
+        ValueError: If a file is truncated or corrupt, or if the rows of the
+            attributes do not match the images.
+    """
+    if not isinstance(image_size, int) or image_size < 1:
+        raise ValueError(
+            f"Argument `image_size` must be a positive integer. Received: image_size={image_size!r}"
+        )
+    root = _root(root)
+    if find_source(root, source) == "real":
+        return _load_real(root, image_size)
+    if requested(source) == "auto":
+        print(f"No CelebA in {root}: using synthetic faces.")
+    return _load_synthetic(image_size)
+
+
+def find_source(root=None, source="auto"):
+    """Returns what `load_celeba(root, source=source)` gives here and now.
+
+    Args:
+        root: Folder of CelebA. Defaults to `celeba/` in the data folder.
+        source: One of `"auto"`, `"real"`, `"synthetic"`.
+
+    Returns:
+        `"real"` or `"synthetic"`.
+    """
+    source = requested(source)
+    if source != "auto":
+        return source
+    return "real" if celeba_files.has_any(_root(root)) else "synthetic"
+
+
+def attribute_index(name, attribute_names):
+    """Returns the position of an attribute.
+
+    Args:
+        name: String, such as `"Smiling"`.
+        attribute_names: Tuple of strings.
+
+    Returns:
+        An integer.
+
+    Raises:
+        ValueError: If there is no such attribute; the message names the nearest.
+    """
+    if name in attribute_names:
+        return attribute_names.index(name)
+    lowered = {known.lower(): known for known in attribute_names}
+    nearest = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.0)
+    raise ValueError(
+        f"Argument `name` must be the name of an attribute. Received: name={name!r}. "
+        f"Did you mean {lowered[nearest[0]]!r}?"
+    )
+
+
+def _root(root):
+    return storage.data_folder() / "celeba" if root is None else Path(root).expanduser()
+
+
+def _load_real(root, image_size):
+    files = celeba_files.find_images(root)
+    attributes, attribute_names = celeba_files.read_attributes(root, files.names)
+    is_test = celeba_files.read_test_split(root, files.names)
+
+    def decode(start, stop):
+        return np.stack([_decode(files, name, image_size) for name in files.names[start:stop]])
+
+    key = storage.fingerprint([files.fingerprint.encode(), DECODER_VERSION])
+    images = decode_cache.cached_images(
+        storage.cache_folder() / f"celeba-{image_size}px-{key}.npy",
+        (len(files.names), image_size, image_size, 3),
+        decode,
+        "Decoding CelebA, once",
+    )
+    return CelebA(images, attributes, attribute_names, is_test, "real", None)
+
+
+def _decode(files, name, image_size):
+    """Returns one image, cropped to its central square and resized, uint8."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("Reading CelebA requires Pillow: `pip install pillow`.") from error
+
+    try:
+        with Image.open(io.BytesIO(files.read(name))) as image:
+            image.load()
+            side = min(CROP * image.width, image.height)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            # `convert` copies even where there is nothing to convert.
+            image = image if image.mode == "RGB" else image.convert("RGB")
+            image = image.resize(
+                (image_size, image_size),
+                Image.Resampling.BILINEAR,  # in Pillow, antialiased
+                box=(left, top, left + side, top + side),
+            )
+            return np.asarray(image)
+    except (OSError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"Image {name} is truncated or corrupt ({error}).") from error
+
+
+def _load_synthetic(image_size):
+    factors = faces.sample_factors(SYNTHETIC_COUNT, SYNTHETIC_SEED)
+
+    def draw(start, stop):
+        part = {name: values[start:stop] for name, values in factors.items()}
+        return faces.draw(part, image_size)
+
+    shape = (SYNTHETIC_COUNT, image_size, image_size, 3)
+    path = storage.cache_folder() / f"faces-{image_size}px-{synthetic.version()}.npy"
+    message = "Drawing synthetic faces, once"
+    try:
+        images = decode_cache.cached_images(path, shape, draw, message)
+    except OSError as error:
+        print(f"The faces are kept in memory only ({error.strerror}).")
+        images = decode_cache.images_in_memory(shape, draw, message)
+    is_test = np.arange(SYNTHETIC_COUNT) >= round(SYNTHETIC_COUNT * (1 - SYNTHETIC_TEST_SHARE))
+    names = tuple(faces.ATTRIBUTE_NAMES)
+    return CelebA(images, faces.attributes(factors), names, is_test, "synthetic", factors)

@@ -1,0 +1,199 @@
+"""The files of CelebA, as people have them: images, attributes, partition."""
+
+import hashlib
+import os
+import zipfile
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from vae_keras.datasets.storage import fingerprint
+
+IMAGES = "img_align_celeba"
+ATTRIBUTES = "list_attr_celeba"
+PARTITION = "list_eval_partition"
+TEST_PARTITION = 2
+# The share of files that the hash sends to the test split: one in ten.
+TEST_SHARE = 10
+
+
+class FolderImages:
+    """The JPEG files of one folder.
+
+    Args:
+        folder: `Path`.
+
+    Attributes:
+        names: File names, sorted.
+        fingerprint: Changes with the names and the sizes of the files.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        with os.scandir(folder) as entries:
+            sizes = {entry.name: entry.stat().st_size for entry in entries if _is_jpeg(entry.name)}
+        self.names = sorted(sizes)
+        self.fingerprint = fingerprint(f"{name} {sizes[name]}".encode() for name in self.names)
+
+    def read(self, name):
+        """Returns the bytes of one file."""
+        return (self.folder / name).read_bytes()
+
+
+class ZipImages:
+    """The JPEG files of one zip archive, read in place.
+
+    Args:
+        path: `Path`.
+
+    Attributes:
+        names: File names without their folders, sorted.
+        fingerprint: Changes with the names and the checksums of the files.
+    """
+
+    def __init__(self, path):
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"{path} is not a whole zip archive ({error}). Delete it and download it again."
+            ) from error
+        entries = {PurePosixPath(entry.filename).name: entry for entry in self.archive.infolist()}
+        self.entries = {name: entry for name, entry in entries.items() if _is_jpeg(name)}
+        self.names = sorted(self.entries)
+        self.fingerprint = fingerprint(
+            f"{name} {self.entries[name].CRC}".encode() for name in self.names
+        )
+
+    def read(self, name):
+        """Returns the bytes of one file; threads take turns."""
+        return self.archive.read(self.entries[name])
+
+
+def has_any(root):
+    """Returns whether `root` holds anything of CelebA, whole or not."""
+    names = [IMAGES, f"{IMAGES}.zip", f"{ATTRIBUTES}.txt", f"{ATTRIBUTES}.csv"]
+    return any((root / name).exists() for name in names)
+
+
+def find_images(root):
+    """Returns the images under `root`, a `FolderImages` or a `ZipImages`."""
+    for folder in (root / IMAGES, root / IMAGES / IMAGES):
+        if folder.is_dir():
+            images = FolderImages(folder)
+            if images.names:
+                return images
+    path = root / f"{IMAGES}.zip"
+    if path.is_file():
+        images = ZipImages(path)
+        if images.names:
+            return images
+    raise FileNotFoundError(
+        f"No CelebA images in {root}: expected JPEG files in the folder {IMAGES}/ or in the "
+        f"archive {IMAGES}.zip. `python -m vae_keras.datasets celeba` says how to get them."
+    )
+
+
+def read_attributes(root, names):
+    """Reads the attributes of the images.
+
+    Args:
+        root: `Path` of the folder that holds the list of attributes.
+        names: Sorted file names of the n images.
+
+    Returns:
+        Bool array `(n, k)`, and the k names of the attributes, a tuple.
+    """
+    path = _first_file(root, ATTRIBUTES)
+    if path is None:
+        raise FileNotFoundError(
+            f"No CelebA attributes in {root}: expected {ATTRIBUTES}.txt or {ATTRIBUTES}.csv."
+        )
+    lines = _numbered_lines(path)
+    if path.suffix == ".txt" and lines and lines[0][1].strip().isdigit():
+        lines = lines[1:]  # the official list begins with the number of its rows
+    header = _split(path, lines[0][1]) if lines else []
+    attribute_names = tuple(header[1:] if path.suffix == ".csv" else header)
+    rows = _parse(path, lines[1:], {"1": True, "-1": False}, len(attribute_names))
+    _check_agreement(path, names, rows)
+    return np.array([rows[name] for name in names], "bool"), attribute_names
+
+
+def read_test_split(root, names):
+    """Reads which images are held out, or decides it where no partition says so.
+
+    Args:
+        root: `Path` of the folder that may hold the official partition.
+        names: Sorted file names of the n images.
+
+    Returns:
+        Bool array `(n,)`.
+    """
+    path = _first_file(root, PARTITION)
+    if path is not None:
+        lines = _numbered_lines(path)
+        rows = _parse(
+            path, lines[1:] if path.suffix == ".csv" else lines, {"0": 0, "1": 1, "2": 2}, 1
+        )
+        # An image set may be the beginning of CelebA, the partition all of it.
+        _check_agreement(path, names, {name: rows[name] for name in names if name in rows})
+        is_test = np.array([rows[name][0] == TEST_PARTITION for name in names])
+        if is_test.any():
+            return is_test
+    return np.array([_hash(name) % TEST_SHARE == 0 for name in names])
+
+
+def _is_jpeg(name):
+    # Archives made on a Mac hold a "._000001.jpg" beside each image.
+    return name.lower().endswith(".jpg") and not name.startswith(".")
+
+
+def _first_file(root, stem):
+    paths = [root / f"{stem}.txt", root / f"{stem}.csv"]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _numbered_lines(path):
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _split(path, line):
+    return line.strip().split(",") if path.suffix == ".csv" else line.split()
+
+
+def _parse(path, lines, meaning, width):
+    """Returns the values of each file, a dict of lists of `width` values of `meaning`."""
+    rows = {}
+    for number, line in lines:
+        name, *values = _split(path, line)
+        try:
+            rows[name] = [meaning[value] for value in values]
+        except KeyError:
+            values = []
+        if len(values) != width:
+            raise ValueError(
+                f"{path}, line {number}: expected a file name and {width} values out of "
+                f"{tuple(meaning)}. Received: {line[:60]!r}"
+            )
+    return rows
+
+
+def _check_agreement(path, names, rows):
+    without_row = [name for name in names if name not in rows]
+    without_image = sorted(set(rows) - set(names))
+    problems = [
+        f"{len(found):,} {what} ({', '.join(found[:3])}{', ...' if len(found) > 3 else ''})"
+        for found, what in (
+            (without_row, "images without a row"),
+            (without_image, "rows without an image"),
+        )
+        if found
+    ]
+    if problems:
+        raise ValueError(f"{path} and the {len(names):,} images disagree: {'; '.join(problems)}.")
+
+
+def _hash(name):
+    # Not Python's own hash, which differs from one process to the next.
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

@@ -1,0 +1,134 @@
+"""Images made once, in parallel, and kept in a memory-mapped file that survives a kill."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from vae_keras.datasets import storage
+
+CHUNK = 2048  # images between two records of progress
+PIECE = 64  # images that a thread makes at a time
+QUIET_SECONDS = 5
+
+
+def cached_images(path, shape, make, message):
+    """Returns the images at `path`, made first where they are not there.
+
+    Any number of processes may make the same file at the same time: they write
+    the same bytes to the same places. One that is killed is continued by the next.
+
+    Args:
+        path: `Path` of the `.npy` file. Its name must change with what `make` gives.
+        shape: Tuple `(n, height, width, channels)`.
+        make: Function of `start` and `stop`, called from several threads, that
+            returns images `start` to `stop`, a uint8 array.
+        message: String that opens the line of progress.
+
+    Returns:
+        A read-only, memory-mapped uint8 array of the given shape.
+
+    Raises:
+        OSError: Where the folder cannot be written or the disk is full.
+    """
+    if not path.exists():
+        _make_file(path, shape, make, message)
+    return np.load(path, mmap_mode="r")
+
+
+def images_in_memory(shape, make, message):
+    """Returns what `cached_images` would, with no file: a read-only uint8 array."""
+    images = np.empty(shape, "uint8")
+    progress = _Progress(message, 0, shape[0])
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for start, piece in _pieces(threads, make, 0, shape[0]):
+            images[start : start + len(piece)] = piece
+            progress.show(start + len(piece))
+    images.flags.writeable = False
+    return images
+
+
+def _make_file(path, shape, make, message):
+    partial = path.with_name(path.name + ".partial")
+    done_file = path.with_name(path.name + ".done")
+    with storage.explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Opened for appending to make it where it is missing, never to empty another's.
+        open(partial, "ab").close()
+        try:
+            with open(partial, "r+b") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+                _fill(file, done_file, shape, make, message, threads)
+        except OSError as error:
+            if error.errno in storage.FULL:
+                partial.unlink(missing_ok=True)
+                done_file.unlink(missing_ok=True)
+            raise
+        done_file.unlink(missing_ok=True)
+        _move_finished(partial, path)
+
+
+def _fill(file, done_file, shape, make, message, threads):
+    """Writes the header and the images that no earlier run has written."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    first, image_bytes = file.tell(), int(np.prod(shape[1:]))
+    size = first + shape[0] * image_bytes
+    if os.path.getsize(file.name) != size:
+        # A record without its file is about another file.
+        done_file.unlink(missing_ok=True)
+    file.truncate(size)
+    done = _read_done(done_file)
+    progress = _Progress(message, done, shape[0])
+    for chunk in range(done, shape[0], CHUNK):
+        stop = min(chunk + CHUNK, shape[0])
+        for start, piece in _pieces(threads, make, chunk, stop):
+            file.seek(first + start * image_bytes)
+            file.write(piece.tobytes())
+            progress.show(start + len(piece))
+        file.flush()
+        os.fsync(file.fileno())
+        with storage.atomic_write(done_file) as record:
+            record.write(str(stop).encode())
+
+
+def _pieces(threads, make, start, stop):
+    """Yields, in order, the first index and the images of each piece."""
+    starts = range(start, stop, PIECE)
+    stops = [min(first + PIECE, stop) for first in starts]
+    yield from zip(starts, threads.map(make, starts, stops), strict=True)
+
+
+def _read_done(done_file):
+    try:
+        return int(done_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _move_finished(partial, path):
+    try:
+        os.replace(partial, path)
+    except FileNotFoundError:
+        # Another process finished the same file first.
+        if not path.exists():
+            raise
+
+
+class _Progress:
+    """A line for whoever waits longer than `QUIET_SECONDS`."""
+
+    def __init__(self, message, done, total):
+        self.message, self.first, self.total = message, done, total
+        self.started = self.shown = time.monotonic()
+
+    def show(self, done):
+        now = time.monotonic()
+        waited = now - self.started
+        if waited < QUIET_SECONDS or (now - self.shown < 1 and done < self.total):
+            return
+        left = waited * (self.total - done) / (done - self.first)
+        end = "\n" if done == self.total else ""
+        line = f"{self.message}: {done:,} of {self.total:,}, about {left:.0f} s left "
+        print(f"\r{line:<70}", end=end, flush=True)
+        self.shown = now

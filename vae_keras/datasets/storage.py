@@ -1,0 +1,103 @@
+"""Where data lives on disk, and how it is written: whole or not at all."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+def data_folder():
+    """Returns the folder that holds `celeba/` and, where it can be written, `cache/`.
+
+    Returns:
+        A `Path`: the environment variable `VAE_KERAS_DATA` where it is set, else
+        the repository's `data/` where the package runs from a checkout, else a
+        folder of the user's cache. It need not exist yet.
+    """
+    if os.environ.get("VAE_KERAS_DATA"):
+        return Path(os.environ["VAE_KERAS_DATA"]).expanduser()
+    repository = Path(__file__).resolve().parents[2]
+    is_checkout = (repository / "pyproject.toml").is_file()
+    if is_checkout and (repository / "data" / "README.md").is_file():
+        return repository / "data"
+    return _user_folder()
+
+
+def cache_folder():
+    """Returns the folder for what is decoded or drawn here, which can be made again.
+
+    Returns:
+        A `Path`: `cache/` in the data folder, or in a folder of the user's cache
+        where the data folder is read-only. It need not exist yet.
+    """
+    folder = data_folder() / "cache"
+    return folder if _is_writable(folder) else _user_folder() / "cache"
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Opens a binary file that appears at `path` whole, when the block succeeds.
+
+    Args:
+        path: `Path` of the file. Its folder is made where it does not exist.
+
+    Yields:
+        A file object, open for writing under a temporary name in the same folder.
+
+    Raises:
+        OSError: Where the folder cannot be written or the disk is full; the
+            message names the folder and says what to do.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                # On the disk before the rename, or a power cut could leave an empty file.
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def explained(folder):
+    """Adds to the errors of a full disk or a read-only `folder` what to do about them."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            advice = f"The disk that holds {folder} is full. Free some space, or set"
+        elif error.errno in NOT_WRITABLE:
+            advice = f"The folder {folder} cannot be written. Make it writable, or set"
+        else:
+            raise
+        advice += " the environment variable VAE_KERAS_DATA to a folder elsewhere"
+        raise OSError(error.errno, advice) from error
+
+
+def fingerprint(parts):
+    """Returns 12 characters that change with any of `parts`, an iterable of bytes."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:12]
+
+
+def _user_folder():
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "vae_keras"
+
+
+def _is_writable(folder):
+    """Whether `folder` can be written or, where it does not exist, made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)

@@ -1,0 +1,181 @@
+"""Figures: arrays in, a matplotlib `Figure` out, shown where a cell ends with it."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import ListedColormap
+
+TILE = 0.85  # inches for one image
+COLORS = plt.get_cmap("tab10").colors
+
+
+def _figure(*args, **kwargs):
+    figure, axes = plt.subplots(*args, layout="constrained", **kwargs)
+    plt.close(figure)  # else a notebook shows it twice
+    return figure, axes
+
+
+def _show(axes, image):
+    image = np.clip(np.asarray(image, "float32"), 0.0, 1.0)
+    axes.imshow(image.squeeze(), cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def image_grid(images, columns=8, title=None, captions=None):
+    """Draws images in rows.
+
+    Args:
+        images: Array `(n, height, width, channels)` in [0, 1].
+        columns: Integer, images in a row.
+        title: String, above all.
+        captions: Sequence of `n` strings, each above its image.
+    """
+    rows = -(-len(images) // columns)
+    height = TILE + (0.2 if captions is not None else 0.0)
+    figure, axes = _figure(
+        rows, columns, figsize=(columns * TILE, rows * height + 0.4), squeeze=False
+    )
+    for index, ax in enumerate(axes.flat):
+        if index < len(images):
+            _show(ax, images[index])
+            if captions is not None:
+                ax.set_title(captions[index], fontsize=8)
+        else:
+            ax.axis("off")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def image_rows(rows, title=None):
+    """Draws labelled rows of images.
+
+    Args:
+        rows: Dict, label to array `(n, height, width, channels)` in [0, 1].
+        title: String, above all.
+    """
+    columns = max(len(images) for images in rows.values())
+    size = (columns * TILE + 1.2, len(rows) * TILE + 0.4)
+    figure, axes = _figure(len(rows), columns, figsize=size, squeeze=False)
+    for (label, images), row in zip(rows.items(), axes, strict=True):
+        for index, ax in enumerate(row):
+            if index < len(images):
+                _show(ax, images[index])
+            else:
+                ax.axis("off")
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def code_maps(panels, labels, class_names, title=None, limits=None):
+    """Scatters codes on the plane, one panel each, coloured by class.
+
+    Args:
+        panels: Dict, panel title to array `(n, 2)`.
+        labels: Integer array `(n,)`, the class of each code.
+        class_names: Sequence of strings.
+        title: String, above all.
+        limits: Pair, the range of both axes; chosen by the codes where `None`.
+    """
+    figure, axes = _figure(1, len(panels), figsize=(4.6 * len(panels) + 1.3, 4.6), squeeze=False)
+    for (name, codes), ax in zip(panels.items(), axes[0], strict=True):
+        dots = ax.scatter(
+            codes[:, 0],
+            codes[:, 1],
+            c=labels,
+            cmap=ListedColormap(COLORS[: len(class_names)]),
+            vmin=-0.5,
+            vmax=len(class_names) - 0.5,
+            s=3,
+            alpha=0.5,
+            linewidths=0,
+            rasterized=True,
+        )
+        ax.set(xlabel="first coordinate", ylabel="second coordinate", xlim=limits, ylim=limits)
+        ax.set_title(name, fontsize=10)
+    bar = figure.colorbar(dots, ax=axes, ticks=range(len(class_names)))
+    bar.ax.set_yticklabels(class_names)
+    bar.solids.set_alpha(1.0)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def latent_plane(images, columns, rows, title=None):
+    """Draws decoded images where their codes lie on the plane.
+
+    Args:
+        images: Array `(len(rows) * len(columns), height, width, channels)` in
+            [0, 1], row by row from the top.
+        columns: Array, the first coordinate of each column.
+        rows: Array, the second coordinate of each row, from the bottom.
+        title: String, above all.
+    """
+    height, width = images.shape[1:3]
+    tiles = images.reshape(len(rows), len(columns), height, width, -1)
+    picture = tiles.swapaxes(1, 2).reshape(len(rows) * height, len(columns) * width, -1)
+    figure, ax = _figure(figsize=(6.5, 6.5 * len(rows) / len(columns) + 0.3))
+    _show(ax, picture)
+    step = max(1, len(columns) // 8)
+    ax.set_xticks(np.arange(len(columns))[::step] * width + width / 2)
+    ax.set_xticklabels([f"{value:.1f}" for value in columns[::step]], fontsize=8)
+    ax.set_yticks(np.arange(len(rows))[::step] * height + height / 2)
+    ax.set_yticklabels([f"{value:.1f}" for value in rows[::-1][::step]], fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def code_histograms(codes, title=None, names=None):
+    """Draws each coordinate's histogram against the density of N(0, 1).
+
+    Args:
+        codes: Array `(n, latent_dim)`.
+        title: String, above all.
+        names: Sequence of `latent_dim` strings, each above its histogram.
+    """
+    columns = min(10, codes.shape[1])
+    rows = -(-codes.shape[1] // columns)
+    size = (max(columns * 1.1, 5.0), rows * 1.1 + 0.5)
+    figure, axes = _figure(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
+    x = np.linspace(-4.0, 4.0, 81)
+    for index, ax in enumerate(axes.flat):
+        if index >= codes.shape[1]:
+            ax.axis("off")
+            continue
+        ax.hist(codes[:, index], bins=np.linspace(-4.0, 4.0, 41), density=True, color=COLORS[0])
+        ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="black", linewidth=1)
+        ax.set(xticks=[-2, 0, 2], yticks=[])
+        if names is not None:
+            ax.set_title(names[index], fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def curves(x, lines, x_label, y_label, title=None, log_x=False, log_y=False):
+    """Draws one curve for each entry of `lines`, a dict of label to values along `x`."""
+    figure, ax = _figure(figsize=(6.0, 3.6))
+    for label, values in lines.items():
+        ax.plot(x, values, marker="o" if len(x) <= 20 else None, markersize=4, label=label)
+    ax.set(xlabel=x_label, ylabel=y_label)
+    ax.set_xscale("log" if log_x else "linear")
+    ax.set_yscale("log" if log_y else "linear")
+    ax.grid(alpha=0.3)
+    if len(lines) > 1:
+        ax.legend(fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def bars(categories, groups, y_label, title=None):
+    """Draws grouped bars: `groups` is a dict of label to one value for each category."""
+    figure, ax = _figure(figsize=(max(6.0, 0.75 * len(categories)), 3.4))
+    width = 0.8 / len(groups)
+    positions = np.arange(len(categories))
+    for index, (label, values) in enumerate(groups.items()):
+        ax.bar(positions + (index - (len(groups) - 1) / 2) * width, values, width, label=label)
+    ax.set_xticks(positions, categories, rotation=35, ha="right", fontsize=8)
+    ax.set_ylabel(y_label)
+    if len(groups) > 1:
+        ax.legend(fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
