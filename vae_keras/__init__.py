@@ -1,5 +1,11 @@
 """Variational autoencoders in Keras: the chapter's building blocks, ready for reuse."""
 
+from vae_keras.quiet import quiet_start
+
+with quiet_start():
+    import keras  # noqa: F401  the import that talks
+
+# isort: split
 from vae_keras import datasets, latent, likelihoods, losses, models, networks, sampling
 from vae_keras.losses import kl_divergence
 from vae_keras.models import VAE, Autoencoder

@@ -326,7 +326,8 @@ def _eyeglasses(canvas, at, f):
     _paint(canvas, f.eyeglasses * f.glasses_tint * coverage(lens, f.softness), tint)
     rim = np.abs(lens) - 0.016
     bridge = np.maximum(np.abs(dv + 0.035) - 0.016, np.abs(u) - 0.10)
-    temple = np.maximum(np.abs(dv + 0.05) - 0.016, np.maximum(0.17 - du, at.outline - 0.02))
+    behind = at.outline - 0.02 + 0.25 * f.hair_length  # the hair hides where it meets the ear
+    temple = np.maximum(np.abs(dv + 0.05) - 0.016, np.maximum(0.17 - du, behind))
     frame = np.minimum(np.minimum(rim, bridge), temple)
     colour = _palette(f.glasses_lightness, ((0.4, (0.06, 0.05, 0.06)), (1.0, (0.42, 0.24, 0.14))))
     _paint(canvas, f.eyeglasses * coverage(frame, f.softness), colour)
@@ -356,7 +357,7 @@ def _hat(canvas, at, f):
     _paint(canvas, f.hat * coverage(brim, f.softness), colour * lip[:, None])
 
 
-# (painter, window in head coordinates or None for the whole frame, the factor that must be > 0)
+# (painter, window in upright coordinates or None for the whole frame, the factor that must be > 0)
 PARTS = (
     (_background, None, None),
     (_clothes, (-1.4, 1.4, 0.75, 1.4), None),

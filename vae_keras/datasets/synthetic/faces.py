@@ -17,7 +17,7 @@ from vae_keras.datasets.synthetic.shapes import pixel_grid, squircle
 
 __all__ = ["ATTRIBUTE_NAMES", "attributes", "draw", "sample_factors"]
 
-CHUNK_SIZE = 32  # faces painted at once: their canvas and coordinates stay in cache
+CHUNK_SIZE = 16  # faces painted at once: their canvas and coordinates stay in cache
 
 
 def draw(factors, image_size=64):
