@@ -1,5 +1,6 @@
 """What an autoencoder and a VAE have in common: everything but the objective."""
 
+import functools
 import inspect
 
 import keras
@@ -7,16 +8,17 @@ import numpy as np
 from keras import ops
 
 from vae_keras import likelihoods
-from vae_keras.checks import check_decoded, check_images, check_target
+from vae_keras.checks import check_decoded, check_images, check_model, check_target, check_weight
 from vae_keras.train_steps import train_step
 
 
 class EncoderDecoder(keras.Model):
     """Base class: an encoder, a decoder and a likelihood, used as one model.
 
-    A subclass implements `encode`, `call`, which returns a tuple whose first
-    entry holds the parameters of `p(x|z)`, and `compute_loss`; `loss_names`
-    are the numbers that it reports, in nats per image.
+    A subclass implements `encode`, `call`, which returns a tuple of the
+    parameters of `p(x|z)`, the codes and what else `compute_loss` needs, and
+    `compute_loss`; `loss_names` are the numbers that it reports, in nats per
+    image.
     """
 
     loss_names = ("loss", "reconstruction_loss")
@@ -24,6 +26,8 @@ class EncoderDecoder(keras.Model):
 
     def __init__(self, encoder, decoder, likelihood="bernoulli", **kwargs):
         super().__init__(**kwargs)
+        check_model(encoder, "encoder")
+        check_model(decoder, "decoder")
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
@@ -42,7 +46,8 @@ class EncoderDecoder(keras.Model):
         """
         self.image_shape = tuple(input_shape[1:])
         images = keras.KerasTensor((None, *self.image_shape))
-        parameters = self.call(images)[0]
+        parameters, codes = self.call(images)[:2]
+        self.code_shape = tuple(codes.shape[1:])
         check_decoded(images, parameters)
         self.likelihood(images, parameters)
 
@@ -67,22 +72,33 @@ class EncoderDecoder(keras.Model):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
-        self._check(x, y)
-        if isinstance(validation_data, (tuple, list)):
-            self._check(*validation_data[:2])
-        return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        return self._call_checked(super().fit, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        self._check(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args, **kwargs):
+        return self._call_checked(super().evaluate, *args, **kwargs)
 
-    def _check(self, x, y=None):
+    def _call_checked(self, method, *args, **kwargs):
+        call = inspect.signature(method).bind(*args, **kwargs)
+        given = call.arguments
+        names = ("x", "y", "sample_weight")
+        given["x"], given["y"], _ = self.checked(*(given.get(name) for name in names))
+        if isinstance(given.get("validation_data"), (tuple, list)):
+            given["validation_data"] = self.checked(*given["validation_data"])
+        return method(*call.args, **call.kwargs)
+
+    def checked(self, x, y=None, sample_weight=None):
+        """Returns `(x, y, sample_weight)` for Keras, once they are fit to be seen by a model."""
         image_shape = self.image_shape if self.built else None
         check_images(x, "x", image_shape, self.likelihood.bounds)
         if hasattr(x, "shape") and hasattr(y, "shape"):
             check_target(x, y)
         check_images(y, "y", image_shape, self.likelihood.bounds)
+        if y is None and sample_weight is not None and hasattr(x, "shape"):
+            y = x  # Keras drops weights that come without targets.
+        return x, y, sample_weight
 
     def log_likelihood(self, x, y, parameters):
         """Returns `log p(target|z)` in nats, `(batch,)`; the target is `y`, or `x` without one."""
@@ -100,10 +116,12 @@ class EncoderDecoder(keras.Model):
         """
         batch_size = ops.shape(losses["loss"])[0]
         if sample_weight is not None:
+            check_weight(sample_weight)
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), losses["loss"].dtype)
             losses = {name: weight * loss for name, loss in losses.items()}
         means = {name: ops.mean(loss) for name, loss in losses.items()}
-        means["loss"] = means["loss"] + sum(self.losses)
+        # In half precision an activity regularizer's loss is less precise than ours.
+        means["loss"] += sum(ops.cast(ops.sum(loss), means["loss"].dtype) for loss in self.losses)
         for name, tracker in self.trackers.items():
             tracker.update_state(means[name], sample_weight=batch_size)
         return means["loss"]
@@ -140,7 +158,9 @@ class EncoderDecoder(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        known = {*inspect.signature(cls).parameters, "name", "trainable", "dtype"}
+        inits = (base.__init__ for base in cls.__mro__ if issubclass(base, EncoderDecoder))
+        known = {name for init in inits for name in inspect.signature(init).parameters}
+        known |= {"name", "trainable", "dtype"}
         if unknown := set(config) - known:
             raise ValueError(
                 f"This {cls.__name__} was saved by a newer vae_keras: it has {sorted(unknown)}, "

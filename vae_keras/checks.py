@@ -1,7 +1,15 @@
 """What must hold of images and targets before a model learns from them."""
 
+import math
+
 import keras
 import numpy as np
+
+
+def check_model(model, name):
+    """Raises `ValueError` unless `model` is a Keras model, which can call and predict."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"Argument `{name}` must be a Keras model. Received: {name}={model!r}")
 
 
 def check_images(images, name, image_shape, bounds):
@@ -33,8 +41,10 @@ def check_images(images, name, image_shape, bounds):
 
 
 def _fits(shape, expected):
+    """Whether two shapes can be the same; a `None` in either is a size not known yet."""
     return len(shape) == len(expected) and all(
-        size == wanted or wanted is None for size, wanted in zip(shape, expected, strict=True)
+        size == wanted or size is None or wanted is None
+        for size, wanted in zip(shape, expected, strict=True)
     )
 
 
@@ -57,7 +67,7 @@ def check_target(x, y):
     """
     if y is None:
         return x
-    if tuple(y.shape[1:]) != tuple(x.shape[1:]):
+    if not _fits(y.shape[1:], x.shape[1:]):
         raise ValueError(
             "Argument `y` must be images to reconstruct, shaped like `x`; labels are not used. "
             f"Received: x of shape {tuple(x.shape)}, y of shape {tuple(y.shape)}"
@@ -67,9 +77,27 @@ def check_target(x, y):
 
 def check_decoded(images, parameters):
     """Raises `ValueError` unless the decoder's output is shaped like the images it scores."""
-    if tuple(images.shape[1:]) != tuple(parameters.shape[1:]):
+    if not _fits(parameters.shape[1:], images.shape[1:]):
         raise ValueError(
             "The decoder's output must be shaped like the images. "
             f"Received: images of shape {tuple(images.shape[1:])}, "
             f"decoder output of shape {tuple(parameters.shape[1:])}"
+        )
+
+
+def check_code(z):
+    """Raises `ValueError` unless an autoencoder's code is one tensor, as a VAE's is not."""
+    if isinstance(z, (tuple, list, dict)):
+        raise ValueError(
+            "The encoder of an Autoencoder must return one tensor, the codes; a pair "
+            f"`(z_mean, z_log_var)` is for a VAE. Received: {len(z)} tensors"
+        )
+
+
+def check_weight(sample_weight):
+    """Raises `ValueError` unless there is one weight for each image."""
+    if math.prod(size or 1 for size in sample_weight.shape[1:]) != 1:
+        raise ValueError(
+            "Argument `sample_weight` must hold one number for each image. "
+            f"Received: sample_weight of shape {tuple(sample_weight.shape)}"
         )

@@ -83,8 +83,7 @@ def interpolate(start, end, num_steps, method="linear"):
             "Arguments `start` and `end` must have the same shape. "
             f"Received: start of shape {start.shape}, end of shape {end.shape}"
         )
-    if num_steps < 2:
-        raise ValueError(f"Argument `num_steps` must be >= 2. Received: num_steps={num_steps}")
+    _check_num_steps(num_steps)
     t = np.linspace(0.0, 1.0, num_steps).reshape(-1, *[1] * start.ndim)
     if method == "linear":
         weight_start, weight_end = 1.0 - t, t
@@ -96,6 +95,11 @@ def interpolate(start, end, num_steps, method="linear"):
             f"Received: method={method!r}"
         )
     return (weight_start * start + weight_end * end).astype("float32")
+
+
+def _check_num_steps(num_steps):
+    if num_steps < 2:
+        raise ValueError(f"Argument `num_steps` must be >= 2. Received: num_steps={num_steps}")
 
 
 def _spherical_weights(start, end, t):
@@ -123,7 +127,13 @@ def grid(num_steps, edge=0.01):
         `(codes, quantiles)`: an array `(num_steps ** 2, 2)`, row by row from
         the top left (the second coordinate grows upwards), and the
         coordinates along a side, `(num_steps,)`.
+
+    Raises:
+        ValueError: if `num_steps < 2` or `edge` is out of range.
     """
+    _check_num_steps(num_steps)
+    if not 0.0 < edge < 0.5:
+        raise ValueError(f"Argument `edge` must lie between 0 and 0.5. Received: edge={edge}")
     normal = NormalDist()
     probabilities = np.linspace(edge, 1.0 - edge, num_steps)
     quantiles = np.array([normal.inv_cdf(p) for p in probabilities], "float32")

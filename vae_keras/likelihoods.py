@@ -71,7 +71,7 @@ class ContinuousBernoulli(Likelihood):
     """
 
     def log_density(self, x, parameters):
-        # Near zero the quotient is 0 / 0; its series is exact to 1e-7 there.
+        # Near zero the quotient is 0 / 0; its series is exact to 5e-7 there.
         near_zero = ops.abs(parameters) < 0.1
         safe = ops.abs(ops.where(near_zero, 1.0, parameters))
         log_constant = ops.where(

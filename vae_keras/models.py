@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from vae_keras.base import EncoderDecoder
+from vae_keras.checks import check_code
 from vae_keras.losses import kl_divergence
 from vae_keras.sampling import Sampling
 
@@ -35,9 +36,10 @@ class Autoencoder(EncoderDecoder):
         super().__init__(encoder, decoder, likelihood, **kwargs)
         self.build_if_shape_is_known()
 
-    def call(self, x):
-        z = self.encoder(x)
-        return self.decoder(z), z
+    def call(self, x, training=None):
+        z = self.encoder(x, training=training)
+        check_code(z)
+        return self.decoder(z, training=training), z
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         parameters, _ = y_pred
@@ -54,7 +56,7 @@ class Autoencoder(EncoderDecoder):
         Returns:
             NumPy array `(n, ...)`, float32: the codes.
         """
-        return self.predict_with(self.encoder, x, batch_size)
+        return self.predict_with(self.encoder, self.checked(x)[0], batch_size)
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
@@ -113,10 +115,10 @@ class VAE(EncoderDecoder):
             raise ValueError(f"Argument `beta` must be >= 0. Received: beta={value}")
         self._beta.assign(value)
 
-    def call(self, x):
-        posterior = self.encoder(x)
+    def call(self, x, training=None):
+        posterior = self.encoder(x, training=training)
         z = self.sampling(posterior)
-        return self.decoder(z), *posterior
+        return self.decoder(z, training=training), *posterior
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         parameters, z_mean, z_log_var = y_pred
@@ -143,7 +145,7 @@ class VAE(EncoderDecoder):
 
     def posterior(self, x, batch_size=256):
         """Encodes images to their posteriors: `(z_mean, z_log_var)`, two NumPy arrays."""
-        return self.predict_with(self.encoder, x, batch_size)
+        return self.predict_with(self.encoder, self.checked(x)[0], batch_size)
 
     def generate(self, n, seed=None):
         """Decodes codes drawn from the prior.
@@ -155,8 +157,11 @@ class VAE(EncoderDecoder):
         Returns:
             NumPy array `(n, ...)`, float32: images in [0, 1].
         """
-        latent_shape = self.encoder.compute_output_shape((None, *self.image_shape))[0][1:]
-        z = keras.random.normal((n, *latent_shape), seed=seed)
+        if not self.built:
+            raise ValueError(
+                "The shape of a code is unknown: call or fit the model on images first."
+            )
+        z = keras.random.normal((n, *self.code_shape), seed=seed)
         return self.decode(ops.convert_to_numpy(z))
 
     def get_config(self):

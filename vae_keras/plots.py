@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.collections import EllipseCollection
 from matplotlib.colors import ListedColormap
 
 TILE = 0.85  # inches for one image
@@ -68,7 +69,7 @@ def image_rows(rows, title=None):
     return figure
 
 
-def code_maps(panels, labels, class_names, title=None, limits=None):
+def code_maps(panels, labels, class_names, title=None, limits=None, deviations=None):
     """Scatters codes on the plane, one panel each, coloured by class.
 
     Args:
@@ -77,6 +78,8 @@ def code_maps(panels, labels, class_names, title=None, limits=None):
         class_names: Sequence of strings.
         title: String, above all.
         limits: Pair, the range of both axes; chosen by the codes where `None`.
+        deviations: Dict, panel title to array `(n, 2)`: the standard deviations
+            of posteriors, drawn as ellipses around their means, the codes.
     """
     figure, axes = _figure(1, len(panels), figsize=(4.6 * len(panels) + 1.3, 4.6), squeeze=False)
     for (name, codes), ax in zip(panels.items(), axes[0], strict=True):
@@ -92,6 +95,19 @@ def code_maps(panels, labels, class_names, title=None, limits=None):
             linewidths=0,
             rasterized=True,
         )
+        if deviations is not None:
+            widths, heights = 2.0 * deviations[name].T
+            ellipses = EllipseCollection(
+                widths,
+                heights,
+                np.zeros(len(codes)),  # angles
+                units="xy",
+                offsets=codes,
+                offset_transform=ax.transData,
+                facecolors=[COLORS[label] for label in labels],
+                alpha=0.3,
+            )
+            ax.add_collection(ellipses)
         ax.set(xlabel="first coordinate", ylabel="second coordinate", xlim=limits, ylim=limits)
         ax.set_title(name, fontsize=10)
     bar = figure.colorbar(dots, ax=axes, ticks=range(len(class_names)))
@@ -177,5 +193,26 @@ def bars(categories, groups, y_label, title=None):
     ax.set_ylabel(y_label)
     if len(groups) > 1:
         ax.legend(fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def histogram(values, bins, x, lines, x_label, title=None):
+    """Draws the histogram of `values`, as a density, under one curve for each entry of `lines`.
+
+    Args:
+        values: Array `(n,)`.
+        bins: Array, the edges of the bins.
+        x: Array `(m,)`, where the curves are known.
+        lines: Dict, label to array `(m,)`, a density along `x`.
+        x_label: String.
+        title: String, above all.
+    """
+    figure, ax = _figure(figsize=(6.0, 3.6))
+    ax.hist(values, bins=bins, density=True, color="0.8")
+    for label, density in lines.items():
+        ax.plot(x, density, linewidth=2, label=label)
+    ax.set(xlabel=x_label, ylabel="density")
+    ax.legend(fontsize=8)
     figure.suptitle(title, fontsize=11)
     return figure

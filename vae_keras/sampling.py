@@ -61,7 +61,8 @@ def check_same_shape(shapes):
     is_pair = isinstance(shapes, (tuple, list)) and len(shapes) == 2
     if not is_pair or not all(isinstance(shape, (tuple, list)) for shape in shapes):
         raise ValueError(
-            f"Expected two tensors, `(z_mean, z_log_var)`. Received something of shape {shapes}"
+            "Expected two tensors, `(z_mean, z_log_var)`, as a VAE's encoder must return them. "
+            f"Received something of shape {shapes}"
         )
     if tuple(shapes[0]) != tuple(shapes[1]):
         raise ValueError(

@@ -4,7 +4,7 @@ import importlib
 
 import keras
 
-BACKENDS = ("tensorflow",)
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def load(backend):

@@ -1,0 +1,88 @@
+"""Small models and images for every test, and a fixed seed before each."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+from helpers import get_parameters, remove_noise, set_parameters
+
+from vae_keras import VAE, networks
+
+IMAGE_SHAPE = (8, 8, 1)
+
+
+def pytest_configure(config):
+    # Keras's own conversion of a variable to NumPy, at every `convert_to_numpy`.
+    config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _same_seed():
+    keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def images():
+    """Ten images: a batch of four leaves a last batch of two."""
+    return np.random.default_rng(0).random((10, *IMAGE_SHAPE), "float32")
+
+
+@pytest.fixture
+def make_networks():
+    """A function that returns `(encoder, decoder)` for the images."""
+
+    def make(**kwargs):
+        return networks.dense(**{"image_shape": IMAGE_SHAPE, "units": (16,), **kwargs})
+
+    return make
+
+
+@pytest.fixture
+def make_vae(make_networks):
+    """A function that returns a small VAE; the same `parameters` give it the same weights."""
+
+    def make(cls=VAE, noise=True, optimizer=None, compile_options=None, parameters=None, **kwargs):
+        vae = cls(*make_networks(), **kwargs)
+        if not noise:
+            remove_noise(vae)
+        if parameters is not None:
+            set_parameters(vae, parameters)
+        vae.compile(optimizer or keras.optimizers.SGD(1e-3), **(compile_options or {}))
+        return vae
+
+    return make
+
+
+@pytest.fixture
+def parameters(make_vae):
+    """Weights for `make_vae`, far enough from the start that every term of the loss counts."""
+    rng = np.random.default_rng(1)
+    shapes = [value.shape for value in get_parameters(make_vae())]
+    return [rng.normal(0.0, 0.3, shape).astype("float32") for shape in shapes]
+
+
+@pytest.fixture
+def policy():
+    """Sets the dtype policy, for one test."""
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Runs a script in a fresh process; returns what it prints."""
+
+    def run(script, *arguments):
+        command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run

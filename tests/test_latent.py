@@ -1,0 +1,205 @@
+"""Arithmetic in the latent space does what vectors do."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vae_keras import latent
+
+METHODS = ["difference", "regression"]
+
+
+@pytest.fixture
+def planted():
+    """Codes with a known effect of each attribute, two of which tend to come together."""
+    rng = np.random.default_rng(0)
+    first, third = rng.random((2, 4000)) < 0.4
+    second = np.where(rng.random(4000) < 0.8, first, ~first)
+    attributes = np.stack([first, second, third], axis=1)
+    effects = rng.normal(size=(3, 5))
+    codes = attributes @ effects + 0.1 * rng.normal(size=(4000, 5)) + rng.normal(size=5)
+    return codes, attributes, effects
+
+
+def test_differences_are_those_of_the_mean_codes(planted):
+    codes, attributes, _ = planted
+    expected = [codes[has].mean(0) - codes[~has].mean(0) for has in attributes.T]
+    vectors = latent.attribute_vectors(codes, attributes)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_regression_finds_each_effect_where_the_difference_mixes_correlated_ones(planted):
+    codes, attributes, effects = planted
+    regression, difference = (
+        np.abs(latent.attribute_vectors(codes, attributes, method) - effects).max(axis=1)
+        for method in ("regression", "difference")
+    )
+    assert regression.max() < 0.03
+    assert difference[:2].min() > 0.3  # the two that come together
+    assert difference[2] < 0.2  # the one that comes alone
+
+
+def test_both_methods_agree_on_one_attribute(planted):
+    codes, attributes, _ = planted
+    one, other = (latent.attribute_vectors(codes, attributes[:, :1], method) for method in METHODS)
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_moving_the_origin_leaves_the_vectors(planted, method):
+    codes, attributes, _ = planted
+    moved = latent.attribute_vectors(codes + 3.0, attributes, method)
+    still = latent.attribute_vectors(codes, attributes, method)
+    np.testing.assert_allclose(moved, still, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_adding_a_vector_takes_the_average_without_to_the_average_with(planted, method):
+    codes, attributes, _ = planted
+    has = attributes[:, 2]
+    (vector,) = latent.attribute_vectors(codes, attributes[:, 2:], method)
+    np.testing.assert_allclose(codes[~has].mean(0) + vector, codes[has].mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_adding_a_vector_and_taking_it_away_is_the_identity(planted, method):
+    codes, attributes, _ = planted
+    vectors = latent.attribute_vectors(codes, attributes, method)
+    assert vectors.shape == (3, 5)
+    assert vectors.dtype == np.float32
+    codes = codes.astype("float32")
+    np.testing.assert_allclose((codes + vectors[0]) - vectors[0], codes, atol=1e-6)
+
+
+def test_zeros_and_ones_serve_as_attributes(planted):
+    codes, attributes, _ = planted
+    np.testing.assert_array_equal(
+        latent.attribute_vectors(codes, attributes.astype("int8")),
+        latent.attribute_vectors(codes, attributes),
+    )
+
+
+@pytest.mark.parametrize(
+    ("codes", "attributes", "method", "message"),
+    [
+        (np.eye(3), np.eye(2), "difference", r"one row for each image.*\(3, 3\).*\(2, 2\)"),
+        (np.eye(3), [True, False, True], "difference", r"one row.*attributes of shape \(3,\)"),
+        (np.full((2, 2), np.nan), np.eye(2), "difference", "`codes` must not hold NaN"),
+        (np.eye(2), [[1, 1], [0, 1]], "difference", r"same value throughout in columns \[1\]"),
+        (np.eye(2), [[0, 1], [0, 0]], "regression", r"same value throughout in columns \[0\]"),
+        # CelebA's own -1 is not False.
+        (np.eye(2), [[-1], [1]], "difference", r"same value throughout in columns \[0\]"),
+        (np.eye(2), np.eye(2), "mean", "`method` must be one of.*method='mean'"),
+    ],
+)
+def test_attributes_that_give_no_vector_are_refused(codes, attributes, method, message):
+    with pytest.raises(ValueError, match=message):
+        latent.attribute_vectors(codes, attributes, method)
+
+
+@pytest.fixture
+def ends():
+    """Two batches of three codes, of length 2 each."""
+    rng = np.random.default_rng(0)
+    ends = rng.normal(size=(2, 3, 6))
+    return 2.0 * ends / np.linalg.norm(ends, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("method", ["linear", "spherical"])
+def test_a_walk_begins_at_the_start_and_stops_at_the_end(ends, method):
+    walk = latent.interpolate(*ends, 7, method)
+    assert walk.shape == (7, 3, 6)
+    assert walk.dtype == np.float32
+    np.testing.assert_allclose(walk[[0, -1]], ends, atol=1e-6)
+
+
+def test_a_linear_walk_is_straight_and_even(ends):
+    steps = np.diff(latent.interpolate(*ends, 5), axis=0)
+    np.testing.assert_allclose(steps, np.tile((ends[1] - ends[0]) / 4, (4, 1, 1)), atol=1e-6)
+
+
+def test_a_spherical_walk_keeps_its_length_and_turns_evenly(ends):
+    walk = latent.interpolate(*ends, 6, "spherical")
+    np.testing.assert_allclose(np.linalg.norm(walk, axis=-1), 2.0, rtol=1e-6)
+    cosines = np.sum(walk[1:] * walk[:-1], axis=-1) / 4.0
+    whole = np.arccos(np.sum(ends[0] * ends[1], axis=-1) / 4.0)
+    np.testing.assert_allclose(np.arccos(cosines), np.tile(whole / 5, (5, 1)), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ([1.0, 2.0], [1.0, 2.0]),
+        ([1.0, 2.0], [2.0, 4.0]),
+        ([1.0, 2.0], [-1.0, -2.0]),
+        ([0.0, 0.0], [0.0, 0.0]),
+    ],
+)
+def test_a_spherical_walk_is_straight_where_there_is_no_plane_to_turn_in(start, end):
+    np.testing.assert_allclose(
+        latent.interpolate(start, end, 5, "spherical"),
+        latent.interpolate(start, end, 5, "linear"),
+        atol=1e-6,
+    )
+
+
+def test_a_spherical_walk_from_the_origin_stays_on_its_ray():
+    walk = latent.interpolate([0.0, 0.0], [3.0, 4.0], 5, "spherical")
+    np.testing.assert_allclose(walk[[0, -1]], [[0.0, 0.0], [3.0, 4.0]], atol=1e-6)
+    np.testing.assert_allclose(walk[:, 1] * 3, walk[:, 0] * 4, atol=1e-6)
+    assert np.all(np.diff(walk[:, 0]) > 0)
+
+
+def test_almost_parallel_codes_are_walked_without_loss():
+    start, end = np.array([1.0, 0.0]), np.array([1.0, 1e-5])
+    walk = latent.interpolate(start, end, 3, "spherical")
+    np.testing.assert_allclose(walk[1], [1.0, 5e-6], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.0], [0.0, 1.0], 3), r"same shape.*\(1,\).*\(2,\)"),
+        (([0.0], [1.0], 1), "`num_steps` must be >= 2. Received: num_steps=1"),
+        (([0.0], [1.0], 3, "cubic"), "`method` must be one of.*'cubic'"),
+    ],
+)
+def test_impossible_walks_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        latent.interpolate(*arguments)
+
+
+def test_neighbours_on_the_grid_are_equally_probable_apart():
+    codes, quantiles = latent.grid(5, edge=0.1)
+    assert codes.shape == (25, 2)
+    np.testing.assert_allclose(stats.norm.cdf(quantiles), [0.1, 0.3, 0.5, 0.7, 0.9], rtol=1e-5)
+
+
+def test_the_grid_reads_from_the_top_left():
+    codes, quantiles = latent.grid(3)
+    rows = codes.reshape(3, 3, 2)
+    for row in rows:
+        np.testing.assert_array_equal(row[:, 0], quantiles)
+    for column in rows.swapaxes(0, 1):
+        np.testing.assert_array_equal(column[:, 1], quantiles[::-1])
+    np.testing.assert_allclose(rows[1, 1], [0.0, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((1,), "`num_steps` must be >= 2"), ((3, 0.0), "`edge` must"), ((3, 0.5), "edge=0.5")],
+)
+def test_a_grid_without_extent_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        latent.grid(*arguments)
+
+
+def test_normal_cdf_agrees_with_scipy():
+    codes = np.random.default_rng(0).normal(0, 3, (50, 2))
+    np.testing.assert_allclose(latent.normal_cdf(codes), stats.norm.cdf(codes), atol=1e-7)
+    assert latent.normal_cdf(codes).dtype == np.float32
+
+
+def test_normal_cdf_makes_normal_codes_uniform():
+    codes = np.random.default_rng(0).normal(size=5000)
+    assert stats.kstest(latent.normal_cdf(codes), "uniform").pvalue > 0.001

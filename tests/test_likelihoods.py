@@ -1,0 +1,197 @@
+"""Likelihoods are probability distributions, and their means are their means."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import integrate, special, stats
+
+from vae_keras import likelihoods
+from vae_keras.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, Likelihood
+
+LOGITS = np.array([-30.0, -8.0, -0.5, -0.05, -1e-4, 0.0, 1e-4, 0.05, 0.5, 8.0, 30.0])
+
+
+def score(likelihood, x, parameters, dtype="float64"):
+    """`log p(x|z)` of each number on its own."""
+    x, parameters = np.broadcast_arrays(x, parameters)
+    columns = (np.reshape(array, (-1, 1)).astype(dtype) for array in (x, parameters))
+    return keras.ops.convert_to_numpy(likelihood(*columns)).reshape(x.shape)
+
+
+def scale_of(likelihood):
+    return np.exp(keras.ops.convert_to_numpy(likelihood.log_scale))
+
+
+def mean(likelihood, parameters):
+    return keras.ops.convert_to_numpy(likelihood.mean(np.asarray(parameters, "float64")))
+
+
+@pytest.mark.parametrize("x", [0, 1])
+def test_bernoulli_agrees_with_scipy_on_black_and_white(x):
+    logits = LOGITS[np.abs(LOGITS) < 10]  # beyond, the probability itself is rounded
+    expected = stats.bernoulli(special.expit(logits)).logpmf(x)
+    np.testing.assert_allclose(score(Bernoulli(), x, logits), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("x", [0.1, 0.5, 0.93])
+def test_bernoulli_is_minus_the_cross_entropy_on_grey(x):
+    expected = x * special.log_expit(LOGITS) + (1 - x) * special.log_expit(-LOGITS)
+    np.testing.assert_allclose(score(Bernoulli(), x, LOGITS), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_continuous_bernoulli_integrates_to_one(logit):
+    x, weight = np.polynomial.legendre.leggauss(200)  # on [-1, 1]
+    density = np.exp(score(ContinuousBernoulli(), (x + 1) / 2, logit))
+    np.testing.assert_allclose(np.sum(weight / 2 * density), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_continuous_bernoulli_mean_is_the_mean_of_its_density(logit):
+    def integrand(x):
+        return x * np.exp(logit * x - max(logit, 0.0))
+
+    def normalizer(x):
+        return np.exp(logit * x - max(logit, 0.0))
+
+    expected = integrate.quad(integrand, 0, 1)[0] / integrate.quad(normalizer, 0, 1)[0]
+    np.testing.assert_allclose(mean(ContinuousBernoulli(), logit), expected, atol=3e-6)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_continuous_bernoulli_has_no_step_where_its_series_ends(sign):
+    logits = sign * np.array([0.1 - 1e-9, 0.1 + 1e-9])
+    below, above = score(ContinuousBernoulli(), 0.0, logits)
+    np.testing.assert_allclose(below, above, atol=1e-6)
+    np.testing.assert_allclose(*mean(ContinuousBernoulli(), logits), atol=2e-6)
+
+
+def test_continuous_bernoulli_is_uniform_at_logit_zero():
+    x = np.linspace(0, 1, 5)
+    np.testing.assert_allclose(score(ContinuousBernoulli(), x, 0.0), 0.0, atol=1e-12)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes TensorFlow's gradient")
+@pytest.mark.parametrize("likelihood", [Bernoulli(), ContinuousBernoulli()])
+@pytest.mark.parametrize("x", [0.0, 0.3, 1.0])
+def test_gradients_are_what_is_seen_minus_what_is_expected(likelihood, x):
+    # d/dlogit log p(x) = x - E[x] for any exponential family, at every logit.
+    import tensorflow as tf
+
+    logits = tf.constant([-100.0, -1.0, -0.11, -0.09, 0.0, 0.09, 0.11, 1.0, 100.0])[:, None]
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        log_density = likelihood(tf.fill(logits.shape, x), logits)
+    gradient = tape.gradient(log_density, logits)
+    np.testing.assert_allclose(gradient, x - likelihood.mean(logits), atol=3e-5)
+
+
+@pytest.mark.parametrize("scale", [0.05, 1.0, 3.0])
+def test_gaussian_agrees_with_scipy(scale):
+    x, decoded = np.array([0.0, 0.2, 1.0]), np.array([0.1, -0.4, 0.9])
+    expected = stats.norm(decoded, scale).logpdf(x)
+    np.testing.assert_allclose(score(Gaussian(scale), x, decoded), expected, rtol=1e-5)
+
+
+def test_gaussian_mean_is_an_image():
+    np.testing.assert_allclose(mean(Gaussian(), [-0.3, 0.4, 1.7]), [0.0, 0.4, 1.0])
+
+
+def test_bernoulli_mean_is_the_probability():
+    np.testing.assert_allclose(mean(Bernoulli(), LOGITS), special.expit(LOGITS))
+
+
+def test_the_best_learned_scale_is_the_root_mean_squared_error(make_vae, images):
+    likelihood = Gaussian(scale=1.0, learn_scale=True)
+    vae = make_vae(noise=False, likelihood=likelihood)
+    vae.encoder.trainable = vae.decoder.trainable = False
+    # The loss curves by 2 per pixel there: a Newton step.
+    vae.compile(keras.optimizers.SGD(0.5 / images[0].size))
+    vae.fit(images, epochs=15, batch_size=len(images), verbose=0)
+    decoded = vae.decoder.predict(vae.encode(images), verbose=0)
+    error = np.sqrt(np.mean((images - decoded) ** 2))
+    np.testing.assert_allclose(scale_of(likelihood), error, rtol=1e-4)
+    assert abs(error - 1.0) > 0.1
+
+
+def test_a_scale_that_is_not_learned_stays(make_vae, images):
+    vae = make_vae(likelihood=Gaussian(scale=0.2), optimizer=keras.optimizers.SGD(1e-4))
+    vae.fit(images, verbose=0)
+    np.testing.assert_allclose(scale_of(vae.likelihood), 0.2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", [Bernoulli(), ContinuousBernoulli(), Gaussian(0.3)])
+class TestEveryLikelihood:
+    def test_sums_its_values_over_every_axis_but_the_first(self, likelihood):
+        rng = np.random.default_rng(0)
+        x, parameters = rng.random((3, 4, 4, 2)), rng.normal(size=(3, 4, 4, 2))
+        expected = score(likelihood, x, parameters).reshape(3, -1).sum(1)
+        np.testing.assert_allclose(likelihood(x, parameters), expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    def test_scores_half_precision_in_float32(self, likelihood, dtype):
+        rng = np.random.default_rng(0)
+        x = rng.random((2, 5000)).astype("float32")
+        parameters = keras.ops.cast(rng.normal(size=(2, 5000)), dtype)
+        result = likelihood(x, parameters)
+        expected = score(likelihood, x, keras.ops.cast(parameters, "float64")).sum(1)
+        assert keras.backend.standardize_dtype(result.dtype) == "float32"
+        np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+    def test_scores_8_bit_zeros_and_ones_as_numbers(self, likelihood):
+        x, parameters = np.array([[0, 1, 1]]), np.array([[0.5, 2.0, -1.0]], "float32")
+        expected = likelihood(x.astype("float32"), parameters)
+        np.testing.assert_array_equal(likelihood(x.astype("uint8"), parameters), expected)
+
+    def test_refuses_parameters_that_are_not_shaped_like_the_image(self, likelihood):
+        with pytest.raises(ValueError, match=r"shape \(8, 8, 1\).*shape \(8, 8, 3\)"):
+            likelihood(np.zeros((2, 8, 8, 1)), np.zeros((2, 8, 8, 3)))
+
+    def test_comes_back_from_its_configuration(self, likelihood):
+        copy = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(likelihood)
+        )
+        x, parameters = np.full((1, 3), 0.2), np.array([[-1.0, 0.0, 2.0]])
+        assert type(copy) is type(likelihood)
+        np.testing.assert_array_equal(copy(x, parameters), likelihood(x, parameters))
+
+
+def test_names_stand_for_layers():
+    classes = {"bernoulli": Bernoulli, "continuous_bernoulli": ContinuousBernoulli}
+    for name, cls in {**classes, "gaussian": Gaussian}.items():
+        assert type(likelihoods.get(name)) is cls
+    layer = Gaussian(0.1)
+    assert likelihoods.get(layer) is layer
+
+
+@pytest.mark.parametrize("identifier", ["poisson", None, 3, Bernoulli, keras.layers.Dense(2)])
+def test_an_unknown_likelihood_is_refused_with_the_known_names(identifier):
+    with pytest.raises(ValueError, match=r"`likelihood` must be one of.*'bernoulli'.*Received"):
+        likelihoods.get(identifier)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
+def test_a_scale_must_be_positive(scale):
+    with pytest.raises(ValueError, match=r"`scale` must be > 0"):
+        Gaussian(scale)
+
+
+def test_a_likelihood_of_ones_own_needs_only_a_density_and_a_mean(make_vae, images):
+    class Laplace(Likelihood):
+        def log_density(self, x, parameters):
+            return -keras.ops.abs(x - parameters) - np.log(2.0)
+
+        def mean(self, parameters):
+            return keras.ops.clip(parameters, 0.0, 1.0)
+
+    vae = make_vae(noise=False, likelihood=Laplace())
+    decoded = vae.decoder.predict(vae.encode(images), verbose=0)
+    expected = -stats.laplace(decoded).logpdf(images).sum(axis=(1, 2, 3)).mean()
+    reported = vae.evaluate(images, verbose=0, return_dict=True)["reconstruction_loss"]
+    np.testing.assert_allclose(reported, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["log_density", "mean"])
+def test_a_likelihood_without_a_method_says_which(method):
+    with pytest.raises(NotImplementedError, match=f"Likelihood must implement `{method}`"):
+        getattr(Likelihood(), method)(*[np.zeros(1)] * (2 if method == "log_density" else 1))

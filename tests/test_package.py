@@ -1,0 +1,73 @@
+"""Importing the package imports Keras and NumPy, nothing heavier."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import vae_keras
+
+ROOT = Path(vae_keras.__file__).parent
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def at_import(tree):
+    """The module without its functions' bodies, which run later."""
+
+    class DropFunctions(ast.NodeTransformer):
+        def visit_FunctionDef(self, node):
+            return None
+
+    return DropFunctions().visit(tree)
+
+
+def source(module):
+    path = ROOT.parent / module.replace(".", "/")
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.exists():
+            return ast.parse(candidate.read_text())
+    return None  # a name inside a module, or a module of others
+
+
+def loaded_with(module, seen):
+    """Adds to `seen` all that importing `module` imports, through our own modules."""
+    if module in seen:
+        return
+    seen.add(module)
+    if module.split(".")[0] == "vae_keras" and (tree := source(module)) is not None:
+        for name in imported(at_import(tree)):
+            loaded_with(name, seen)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    seen = set()
+    loaded_with("vae_keras", seen)
+    return seen
+
+
+def test_the_scan_follows_imports(loaded):
+    assert {"keras", "numpy", "vae_keras.losses", "vae_keras.checks"} <= loaded
+
+
+@pytest.mark.parametrize("package", ["tensorflow", "jax", "torch", "matplotlib", "PIL", "sklearn"])
+def test_importing_the_package_does_not_import(loaded, package):
+    assert package not in {name.split(".")[0] for name in loaded}
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_backend_is_imported_by_its_own_train_step_alone(backend):
+    importers = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.rglob("*.py")
+        if any(name.split(".")[0] == backend for name in imported(ast.parse(path.read_text())))
+    }
+    assert importers <= {f"train_steps/{backend}.py"}

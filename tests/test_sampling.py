@@ -1,0 +1,119 @@
+"""Sampling draws from the posterior, and gradients pass through the draw."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from vae_keras import Sampling
+
+
+def draw(layer, z_mean, z_log_var):
+    return keras.ops.convert_to_numpy(layer((z_mean, z_log_var)))
+
+
+@pytest.mark.parametrize(("mean", "log_var"), [(0.0, 0.0), (3.0, -2.0), (-1.0, 1.5)])
+def test_draws_follow_the_posterior(mean, log_var):
+    full = np.ones((50, 400), "float32")
+    z = draw(Sampling(seed=0), mean * full, log_var * full).ravel()
+    assert stats.kstest(z, stats.norm(mean, np.exp(log_var / 2)).cdf).pvalue > 0.001
+
+
+def test_coordinates_are_drawn_independently():
+    zeros = np.zeros((5000, 4), "float32")
+    correlation = np.corrcoef(draw(Sampling(seed=0), zeros, zeros).T)
+    np.testing.assert_allclose(correlation, np.eye(4), atol=4 / np.sqrt(5000))
+
+
+def test_every_call_draws_new_noise():
+    layer, zeros = Sampling(seed=0), np.zeros((5000, 1), "float32")
+    first, second = draw(layer, zeros, zeros), draw(layer, zeros, zeros)
+    assert abs(np.corrcoef(first[:, 0], second[:, 0])[0, 1]) < 4 / np.sqrt(5000)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_noise_is_drawn_in_training_and_in_inference(training):
+    zeros = np.zeros((100, 1), "float32")
+    z = Sampling(seed=0)((zeros, zeros), training=training)
+    assert keras.ops.convert_to_numpy(z).std() > 0.5
+
+
+def test_the_same_seed_gives_the_same_draws():
+    zeros = np.zeros((4, 2), "float32")
+    one, same, other = (draw(Sampling(seed=seed), zeros, zeros) for seed in (7, 7, 8))
+    np.testing.assert_array_equal(one, same)
+    assert not np.isclose(one, other).any()
+
+
+def test_the_global_seed_fixes_the_draws_of_a_layer_without_one():
+    zeros = np.zeros((4, 2), "float32")
+    draws = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        draws.append(draw(Sampling(), zeros, zeros))
+    np.testing.assert_array_equal(*draws)
+    assert not np.isclose(draw(Sampling(), zeros, zeros), draws[0]).any()
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 2), (6, 3, 2), (6, 4, 4, 2)])
+def test_codes_of_any_rank_keep_their_shape(shape):
+    zeros = np.zeros(shape, "float32")
+    z = draw(Sampling(seed=0), zeros, zeros)
+    assert z.shape == shape
+    assert len(np.unique(z)) == z.size
+
+
+def test_a_posterior_without_variance_gives_its_mean():
+    mean = np.arange(6, dtype="float32").reshape(3, 2)
+    z = draw(Sampling(), mean, np.full((3, 2), -200.0, "float32"))
+    np.testing.assert_array_equal(z, mean)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes TensorFlow's gradient")
+def test_gradients_pass_through_the_draw():
+    import tensorflow as tf
+
+    z_mean = tf.constant([[0.3, -1.0], [2.0, 0.0]])
+    z_log_var = tf.constant([[0.5, -2.0], [0.0, 1.0]])
+    with tf.GradientTape() as tape:
+        tape.watch((z_mean, z_log_var))
+        z = Sampling(seed=0)((z_mean, z_log_var))
+    by_mean, by_log_var = tape.gradient(z, (z_mean, z_log_var))
+    np.testing.assert_allclose(by_mean, np.ones((2, 2)))
+    np.testing.assert_allclose(by_log_var, (z - z_mean) / 2, rtol=1e-6)
+
+
+def test_a_functional_model_may_sample():
+    inputs = keras.Input((3,))
+    z = Sampling(seed=0)((inputs, 0 * inputs))
+    model = keras.Model(inputs, z)
+    assert z.shape == (None, 3)
+    assert model.predict(np.zeros((5, 3)), verbose=0).std() > 0.3
+
+
+def test_the_configuration_keeps_the_seed():
+    layer = Sampling(seed=5, name="code")
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    zeros = np.zeros((4, 2), "float32")
+    assert copy.name == "code"
+    np.testing.assert_array_equal(draw(copy, zeros, zeros), draw(layer, zeros, zeros))
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_codes_come_in_the_compute_dtype(dtype):
+    layer, zeros = Sampling(seed=0, dtype=dtype), np.zeros((4, 2), "float32")
+    assert keras.backend.standardize_dtype(layer((zeros, zeros)).dtype) == layer.compute_dtype
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([(4, 2)], r"two tensors, `\(z_mean, z_log_var\)`.*of shape"),
+        ([(4, 2)] * 3, r"two tensors, `\(z_mean, z_log_var\)`"),
+        ([(4, 2), (4, 3)], r"same shape.*z_mean of shape \(4, 2\), z_log_var of shape \(4, 3\)"),
+    ],
+)
+def test_what_is_not_a_mean_and_its_log_variance_is_refused(shapes, message):
+    arrays = tuple(np.zeros(shape, "float32") for shape in shapes)
+    with pytest.raises(ValueError, match=message):
+        Sampling()(arrays if len(arrays) > 1 else arrays[0])
