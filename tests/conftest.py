@@ -45,15 +45,18 @@ def make_networks():
 
 @pytest.fixture
 def make_vae(make_networks):
-    """A function that returns a small VAE; the same `parameters` give it the same weights."""
+    """A function that returns a small VAE; the same `parameters` give it the same weights.
 
-    def make(cls=VAE, noise=True, optimizer=None, compile_options=None, parameters=None, **kwargs):
+    It runs eagerly, which spares a small model seconds of tracing, unless it is `traced`.
+    """
+
+    def make(cls=VAE, noise=True, optimizer=None, traced=False, parameters=None, **kwargs):
         vae = cls(*make_networks(), **kwargs)
         if not noise:
             remove_noise(vae)
         if parameters is not None:
             set_parameters(vae, parameters)
-        vae.compile(optimizer or keras.optimizers.SGD(1e-3), **(compile_options or {}))
+        vae.compile(optimizer or keras.optimizers.SGD(1e-3), run_eagerly=not traced)
         return vae
 
     return make

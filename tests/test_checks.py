@@ -88,7 +88,7 @@ def test_labels_in_arrays_are_refused(make_vae, images, method):
 @pytest.mark.parametrize("method", ["fit", "evaluate"])
 def test_labels_in_a_stream_are_refused(make_vae, images, method):
     with pytest.raises(ValueError, match=r"labels are not used"):
-        getattr(make_vae(), method)(Batches(images, np.arange(10)), verbose=0)
+        getattr(make_vae(traced=True), method)(Batches(images, np.arange(10)), verbose=0)
 
 
 def test_labels_in_validation_data_are_refused_before_training(make_vae, images):
@@ -178,4 +178,4 @@ def test_an_unknown_likelihood_is_refused(make_networks):
 )
 def test_a_loss_or_metric_of_keras_is_refused(make_vae, options):
     with pytest.raises(ValueError, match=rf"VAE computes its own loss.*`{next(iter(options))}`"):
-        make_vae(compile_options=options)
+        make_vae().compile("adam", **options)

@@ -63,7 +63,7 @@ class TestLoss:
         logs = []
         for vae, x in [(one, images), (two, np.concatenate([images] * 2, axis=2))]:
             remove_noise(vae)
-            vae.compile()
+            vae.compile(run_eagerly=True)
             logs.append(evaluate(vae, x))
         factor = logs[1]["reconstruction_loss"] / logs[0]["reconstruction_loss"]
         np.testing.assert_allclose(factor, 2.0, rtol=1e-5)
@@ -76,7 +76,7 @@ class TestLoss:
         one = VAE(encoder, decoder)
         two = VAE(keras.Model(x, doubled), keras.Model(z, decoder(z[:, :2])))
         for vae in (one, two):
-            vae.compile()
+            vae.compile(run_eagerly=True)
         factor = evaluate(two, images)["kl_loss"] / evaluate(one, images)["kl_loss"]
         np.testing.assert_allclose(factor, 2.0, rtol=1e-5)
 
@@ -100,7 +100,7 @@ class TestLoss:
         encoder = keras.Model(x, [dense(flat), keras.layers.Dense(2)(flat)])
         decoder = keras.Model(z, keras.layers.Reshape((8, 8, 1))(keras.layers.Dense(64)(z)))
         vae = VAE(encoder, decoder)
-        vae.compile()
+        vae.compile(run_eagerly=True)
         logs = evaluate(vae, images)
         penalty = logs["loss"] - logs["reconstruction_loss"] - logs["kl_loss"]
         kernel = keras.ops.convert_to_numpy(dense.kernel)
@@ -123,7 +123,7 @@ class TestLoss:
             keras.Model(encoder.inputs, encoder.outputs[0]), decoder, likelihood
         )
         for model in (vae, autoencoder):
-            model.compile()
+            model.compile(run_eagerly=True)
         logs = evaluate(autoencoder, images)
         assert logs["loss"] == logs["reconstruction_loss"]
         reported = evaluate(vae, images)["reconstruction_loss"]
@@ -189,7 +189,7 @@ class TestFit:
     ):
         data = (images, np.round(images), np.arange(10, dtype="float32"))[:num_arrays]
         from_arrays = make_vae(noise=False, parameters=parameters)
-        from_stream = make_vae(noise=False, parameters=parameters)
+        from_stream = make_vae(traced=num_arrays == 3, noise=False, parameters=parameters)
         options = {"epochs": 2, "shuffle": False, "verbose": 0}
         expected = from_arrays.fit(*data[:2], batch_size=4, **options, **weighted(data))
         history = from_stream.fit(make(*data), **options)
@@ -198,7 +198,9 @@ class TestFit:
     def test_logs_the_mean_over_the_epoch_with_a_smaller_last_batch(
         self, make_vae, parameters, images
     ):
-        vae = make_vae(noise=False, parameters=parameters, optimizer=keras.optimizers.SGD(0.0))
+        vae = make_vae(
+            traced=True, noise=False, parameters=parameters, optimizer=keras.optimizers.SGD(0.0)
+        )
         recorder = Recorder()
         expected = {name: loss.mean() for name, loss in losses(vae, images).items()}
         history = vae.fit(images, batch_size=4, epochs=2, callbacks=[recorder], verbose=0).history
@@ -248,7 +250,7 @@ class TestFit:
             def on_epoch_begin(self, epoch, logs=None):
                 self.model.beta = 3.0 * epoch
 
-        vae = make_vae(noise=False, parameters=parameters)
+        vae = make_vae(traced=True, noise=False, parameters=parameters)
         history = vae.fit(images, epochs=3, callbacks=[WarmUp()], verbose=0).history
         loss, kl = np.array(history["loss"]), np.array(history["kl_loss"])
         beta = (loss - np.array(history["reconstruction_loss"])) / kl
@@ -342,7 +344,7 @@ class TestCodesAndImages:
         )
         decoder = keras.Model(z, keras.layers.Conv2DTranspose(1, 2, strides=2)(z))
         vae = VAE(encoder, decoder)
-        vae.compile()
+        vae.compile(run_eagerly=True)
         z_mean, z_log_var = vae.posterior(images)
         assert vae.encode(images).shape == (10, 4, 4, 3)
         assert vae.reconstruct(images).shape == vae.generate(10).shape == images.shape
@@ -353,7 +355,7 @@ class TestCodesAndImages:
         vae = VAE(PlainEncoder(), make_networks()[1])
         with pytest.raises(ValueError, match="call or fit the model on images first"):
             vae.generate(2)
-        vae.compile()
+        vae.compile(run_eagerly=True)
         vae.fit(images, verbose=0)
         assert vae.generate(2).shape == (2, 8, 8, 1)
         assert vae.encode(images).shape == (10, 2)

@@ -93,6 +93,7 @@ def code_maps(panels, labels, class_names, title=None, limits=None, deviations=N
             s=3,
             alpha=0.5,
             linewidths=0,
+            antialiased=False,  # smooth dots would take twice the room in a notebook
             rasterized=True,
         )
         if deviations is not None:
