@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 
 import keras
 import numpy as np
@@ -92,10 +93,12 @@ class EncoderDecoder(keras.Model):
     def checked(self, x, y=None, sample_weight=None):
         """Returns `(x, y, sample_weight)` for Keras, once they are fit to be seen by a model."""
         image_shape = self.image_shape if self.built else None
-        check_images(x, "x", image_shape, self.likelihood.bounds)
+        bounds = self.likelihood.bounds
+        # What is only looked at, not reconstructed, may carry noise beyond the bounds.
+        check_images(x, "x", image_shape, bounds if y is None else (-math.inf, math.inf))
         if hasattr(x, "shape") and hasattr(y, "shape"):
             check_target(x, y)
-        check_images(y, "y", image_shape, self.likelihood.bounds)
+        check_images(y, "y", image_shape, bounds)
         if y is None and sample_weight is not None and hasattr(x, "shape"):
             y = x  # Keras drops weights that come without targets.
         return x, y, sample_weight

@@ -32,4 +32,5 @@ def in_full_precision(x):
 
 def sum_per_example(x):
     """Sums a tensor of shape `(batch, ...)` over all axes but the first: `(batch,)`."""
-    return ops.sum(x, axis=tuple(range(1, len(x.shape))))
+    axes = tuple(range(1, len(x.shape)))
+    return ops.sum(x, axis=axes) if axes else x  # PyTorch takes no axes for all of them

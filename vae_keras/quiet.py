@@ -16,8 +16,8 @@ def quiet_start():
     if "ipykernel" not in sys.modules:
         yield
         return
-    # For what it logs later: errors only.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # What it logs later, such as that a machine without a GPU has no driver for one.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     saved = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere:

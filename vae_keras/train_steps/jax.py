@@ -25,12 +25,14 @@ def train_step(model, state, data):
         loss, (_, updated, updated_metrics) = model.stateless_compute_loss(
             trainable, updated, metrics, x, y, outputs, sample_weight, training=True
         )
-        with keras.StatelessScope(state_mapping=zip(model.optimizer.variables, optimizer)):
+        with keras.StatelessScope(
+            state_mapping=zip(model.optimizer.variables, optimizer, strict=True)
+        ):
             loss = model.optimizer.scale_loss(loss)
         return loss, (updated, updated_metrics)
 
     gradients, (non_trainable, metrics) = jax.grad(loss_and_updates, has_aux=True)(trainable)
     trainable, optimizer = model.optimizer.stateless_apply(optimizer, gradients, trainable)
-    with keras.StatelessScope(state_mapping=zip(model.metrics_variables, metrics)):
+    with keras.StatelessScope(state_mapping=zip(model.metrics_variables, metrics, strict=True)):
         logs = model.get_metrics_result()
     return logs, (trainable, non_trainable, optimizer, metrics)
