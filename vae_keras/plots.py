@@ -6,11 +6,12 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import ListedColormap
 
 TILE = 0.85  # inches for one image
+DPI = 80  # a notebook that saves a dozen figures stays below half a megabyte
 COLORS = plt.get_cmap("tab10").colors
 
 
 def _figure(*args, **kwargs):
-    figure, axes = plt.subplots(*args, layout="constrained", **kwargs)
+    figure, axes = plt.subplots(*args, layout="constrained", dpi=DPI, **kwargs)
     plt.close(figure)  # else a notebook shows it twice
     return figure, axes
 
