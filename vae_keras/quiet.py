@@ -1,13 +1,14 @@
 """Keeps TensorFlow's start-up lines out of a notebook."""
 
 import contextlib
+import logging
 import os
 import sys
 
 
 @contextlib.contextmanager
 def quiet_start():
-    """Silences file descriptor 2 within the block, in a Jupyter kernel only.
+    """Silences file descriptor 2 within the block, and warnings after it, in a Jupyter kernel only.
 
     TensorFlow's C++ code writes some lines there (about oneDNN, about drivers
     that it did not find) before any log level applies, and Jupyter shows them
@@ -26,3 +27,5 @@ def quiet_start():
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+    # It warns of retracing after a few `predict` calls on arrays of different lengths.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
