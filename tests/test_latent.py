@@ -85,6 +85,7 @@ def test_zeros_and_ones_serve_as_attributes(planted):
         (np.eye(3), np.eye(2), "difference", r"one row for each image.*\(3, 3\).*\(2, 2\)"),
         (np.eye(3), [True, False, True], "difference", r"one row.*attributes of shape \(3,\)"),
         (np.full((2, 2), np.nan), np.eye(2), "difference", "`codes` must not hold NaN"),
+        (np.zeros((0, 2)), np.eye(2), "difference", "`codes` must hold at least one code"),
         (np.eye(2), [[1, 1], [0, 1]], "difference", r"same value throughout in columns \[1\]"),
         (np.eye(2), [[0, 1], [0, 0]], "regression", r"same value throughout in columns \[0\]"),
         # CelebA's own -1 is not False.
@@ -92,9 +93,63 @@ def test_zeros_and_ones_serve_as_attributes(planted):
         (np.eye(2), np.eye(2), "mean", "`method` must be one of.*method='mean'"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Fewer than 20")
 def test_attributes_that_give_no_vector_are_refused(codes, attributes, method, message):
     with pytest.raises(ValueError, match=message):
         latent.attribute_vectors(codes, attributes, method)
+
+
+def test_standard_errors_are_the_spread_of_vectors_over_fresh_samples():
+    rng = np.random.default_rng(0)
+    effects, spread = rng.normal(size=(2, 3)), np.array([0.5, 1.0, 2.0])
+    vectors, errors = {method: [] for method in METHODS}, {}
+    for _ in range(300):
+        first = rng.random(400) < 0.3
+        attributes = np.stack([first, first ^ (rng.random(400) < 0.2)], axis=1)
+        codes = attributes @ effects + spread * rng.normal(size=(400, 3))
+        for method in METHODS:
+            vectors[method].append(latent.attribute_vectors(codes, attributes, method))
+            errors[method] = latent.attribute_standard_errors(codes, attributes, method)
+    for method in METHODS:
+        np.testing.assert_allclose(errors[method], np.std(vectors[method], axis=0), rtol=0.25)
+
+
+def test_the_difference_has_the_standard_error_of_scipy(planted):
+    codes, attributes, _ = planted
+    errors = latent.attribute_standard_errors(codes, attributes)
+    for has, error in zip(attributes.T, errors, strict=True):
+        test = stats.ttest_ind(codes[has], codes[~has], equal_var=False)
+        expected = (codes[has].mean(0) - codes[~has].mean(0)) / test.statistic
+        np.testing.assert_allclose(error, expected, rtol=2e-3)
+
+
+def test_levels_are_0_without_and_1_with_an_attribute_and_adding_a_vector_adds_1(planted):
+    codes, attributes, _ = planted
+    vectors = latent.attribute_vectors(codes, attributes)
+    levels = latent.attribute_levels(codes, vectors, codes, attributes)
+    for column, has in enumerate(attributes.T):
+        assert abs(levels[~has, column].mean()) < 1e-4
+        assert abs(levels[has, column].mean() - 1) < 1e-4
+        moved = latent.attribute_levels(codes + 3 * vectors[column], vectors, codes, attributes)
+        np.testing.assert_allclose(moved[:, column], levels[:, column] + 3, atol=1e-3)
+
+
+def test_a_level_is_the_discriminant_of_sklearn(planted):
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    codes, attributes, _ = planted
+    vectors = latent.attribute_vectors(codes, attributes)
+    levels = latent.attribute_levels(codes, vectors, codes, attributes)[:, 0]
+    scores = LinearDiscriminantAnalysis().fit(codes, attributes[:, 0]).decision_function(codes)
+    assert np.corrcoef(levels, scores)[0, 1] > 0.9999
+
+
+@pytest.mark.parametrize("rare", [True, False])
+def test_an_attribute_that_few_images_have_or_lack_draws_a_warning(rare):
+    codes = np.random.default_rng(0).normal(size=(100, 3))
+    attributes = np.stack([np.arange(100) % 2 == 0, (np.arange(100) < 19) == rare], axis=1)
+    with pytest.warns(UserWarning, match=r"Fewer than 20 images.*columns \[1\]"):
+        latent.attribute_vectors(codes, attributes)
 
 
 @pytest.fixture
@@ -203,3 +258,54 @@ def test_normal_cdf_agrees_with_scipy():
 def test_normal_cdf_makes_normal_codes_uniform():
     codes = np.random.default_rng(0).normal(size=5000)
     assert stats.kstest(latent.normal_cdf(codes), "uniform").pvalue > 0.001
+
+
+@pytest.fixture
+def clusters():
+    """Codes in two clusters, each stretched its own way."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(2, 3000, 2))
+    narrow = noise[0] @ np.diag([0.1, 1.0]) + [3.0, 0.0]
+    wide = noise[1] @ np.array([[1.0, 0.9], [0.0, 0.4]]) - [3.0, 0.0]
+    return np.concatenate([narrow, wide[:1000]])
+
+
+def test_a_gaussian_sampler_keeps_mean_and_covariance(clusters):
+    drawn = latent.fit_gaussian(clusters).sample(200_000, seed=1)
+    assert drawn.dtype == np.float32
+    np.testing.assert_allclose(drawn.mean(0), clusters.mean(0), atol=0.02)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(clusters.T), rtol=0.02, atol=0.02)
+
+
+def test_a_mixture_sampler_keeps_the_clusters_and_their_shares(clusters):
+    drawn = latent.fit_mixture(clusters, num_components=2).sample(100_000, seed=1)
+    right = drawn[:, 0] > 1.5
+    assert abs(right.mean() - 0.75) < 0.01
+    np.testing.assert_allclose(np.cov(drawn[right].T), np.cov(clusters[:3000].T), atol=0.03)
+    np.testing.assert_allclose(np.cov(drawn[~right].T), np.cov(clusters[3000:].T), atol=0.1)
+
+
+def test_one_component_is_the_gaussian(clusters):
+    one, other = latent.fit_gaussian(clusters), latent.fit_mixture(clusters, num_components=1)
+    np.testing.assert_allclose(one.sample(50, seed=3), other.sample(50, seed=3), atol=0.02)
+
+
+def test_a_sampler_repeats_itself_with_a_seed_and_not_without(clusters):
+    sampler = latent.fit_mixture(clusters, num_components=2)
+    np.testing.assert_array_equal(sampler.sample(5, seed=7), sampler.sample(5, seed=7))
+    assert np.any(sampler.sample(5) != sampler.sample(5))
+
+
+@pytest.mark.parametrize(
+    ("fit", "message"),
+    [
+        (lambda: latent.fit_gaussian(np.full((9, 2), np.nan)), "`codes` must not hold NaN"),
+        (lambda: latent.fit_gaussian(np.zeros((2, 2))), r"more codes than.*shape \(2, 2\)"),
+        (lambda: latent.fit_mixture(np.full((9, 2), np.nan)), "`codes` must not hold NaN"),
+        (lambda: latent.fit_mixture(np.eye(4), 5), "codes, 4. Received: num_components=5"),
+        (lambda: latent.fit_mixture(np.eye(4), 0), "num_components=0"),
+    ],
+)
+def test_codes_that_no_sampler_can_be_fitted_to_are_refused(fit, message):
+    with pytest.raises(ValueError, match=message):
+        fit()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import Batches, Recorder, assert_same_history, get_parameters, remove_noise
 
-from vae_keras import VAE, Autoencoder, Sampling, kl_divergence, networks
+from vae_keras import VAE, Autoencoder, Sampling, kl_divergence, latent, networks
 from vae_keras.likelihoods import Gaussian
 
 LIKELIHOODS = ["bernoulli", "continuous_bernoulli", "gaussian"]
@@ -208,17 +208,19 @@ class TestFit:
             assert_logs({name: values[epoch] for name, values in history.items()}, **expected)
         assert set(recorder.logs) == {"loss", "reconstruction_loss", "kl_loss"}
 
+    @pytest.mark.parametrize("make", [tf_batches, Batches, torch_batches])
+    def test_validates_on_a_stream(self, make_vae, parameters, images, make):
+        x, y = images[:4], np.round(images[:4])
+        vae = make_vae(noise=False, parameters=parameters, optimizer=keras.optimizers.SGD(0.0))
+        history = vae.fit(images, validation_data=make(x, y), verbose=0).history
+        for name, value in evaluate(vae, x, y).items():
+            np.testing.assert_allclose(history[f"val_{name}"], [value], rtol=1e-6)
+
     def test_validates_on_what_it_is_given(self, make_vae, parameters, images):
         x, y = images[:4], np.round(images[:4])
         vae = make_vae(noise=False, parameters=parameters, optimizer=keras.optimizers.SGD(0.0))
         alone, pair = evaluate(vae, x), evaluate(vae, x, y)
-        for data, expected in [
-            (x, alone),
-            ((x,), alone),
-            ((x, y), pair),
-            (tf_batches(x, y), pair),
-            (Batches(x, y), pair),
-        ]:
+        for data, expected in [(x, alone), ((x,), alone), ((x, y), pair)]:
             history = vae.fit(images, validation_data=data, verbose=0).history
             for name, value in expected.items():
                 np.testing.assert_allclose(history[f"val_{name}"], [value], rtol=1e-6)
@@ -297,6 +299,14 @@ class TestCodesAndImages:
             assert made.min() >= 0.0
             assert made.max() <= 1.0
             assert made.std() > 0.0
+
+    def test_a_sampler_takes_the_place_of_the_prior(self, make_vae, parameters):
+        vae = make_vae(parameters=parameters)
+        codes = np.random.default_rng(0).normal(3.0, 0.1, (50, 2))
+        sampler = latent.fit_gaussian(codes)
+        made = vae.generate(6, seed=1, sampler=sampler)
+        np.testing.assert_array_equal(made, vae.decode(sampler.sample(6, seed=1)))
+        assert np.any(made != vae.generate(6, seed=1))
 
     def test_decoding_gives_the_mean_of_the_likelihood(self, make_vae, parameters):
         vae = make_vae(parameters=parameters)

@@ -5,8 +5,10 @@ import pytest
 
 from vae_keras.datasets.synthetic.faces import (
     ATTRIBUTE_NAMES,
+    EDITABLE_NAMES,
     attributes,
     draw,
+    edit,
     sample_factors,
 )
 
@@ -198,3 +200,42 @@ def test_errors_name_what_came():
     del factors["smile"]
     with pytest.raises(ValueError, match=r"Missing: \['smile'\]"):
         draw(factors)
+
+
+# What cannot but change with an attribute: hair has one colour, and a hat hides its absence.
+COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+FOLLOWS = {
+    "Black_Hair": COLOURS,
+    "Blond_Hair": COLOURS,
+    "Wearing_Hat": (*COLOURS, "Bald", "Bangs", "Receding_Hairline", "Wavy_Hair"),
+}
+# What may overrule it.
+OVERRULED = {"Bangs": 0.7, "Black_Hair": 0.6, "Blond_Hair": 0.6}
+
+
+@pytest.mark.parametrize("name", EDITABLE_NAMES)
+@pytest.mark.parametrize("present", [True, False])
+def test_a_true_edit_changes_its_attribute_and_no_other(population, name, present):
+    factors, columns = population
+    edited = dict(zip(ATTRIBUTE_NAMES, attributes(edit(factors, name, present)).T, strict=True))
+    wrong = columns[name] != present
+    reached = np.mean(edited[name][wrong] == present)
+    assert reached == 1.0 if name not in OVERRULED or not present else reached > OVERRULED[name]
+    for other in set(ATTRIBUTE_NAMES) - {name, *FOLLOWS.get(name, ())}:
+        if name == "Wearing_Hat" and other in ("Bald", "Bangs", "Receding_Hairline"):
+            continue  # a hat hides them
+        np.testing.assert_array_equal(edited[other], columns[other], other)
+
+
+def test_a_true_edit_leaves_faces_that_need_none():
+    factors = sample_factors(200)
+    has = attributes(factors)[:, ATTRIBUTE_NAMES.index("Smiling")]
+    before, after = draw(factors), draw(edit(factors, "Smiling"))
+    assert has.any()
+    np.testing.assert_array_equal(before[has], after[has])
+    assert np.any(before[~has] != after[~has], axis=(1, 2, 3)).all()
+
+
+def test_an_attribute_without_a_factor_of_its_own_cannot_be_edited():
+    with pytest.raises(ValueError, match=r"`name` must be one of .*name='Attractive'"):
+        edit(sample_factors(1), "Attractive")

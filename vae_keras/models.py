@@ -147,12 +147,15 @@ class VAE(EncoderDecoder):
         """Encodes images to their posteriors: `(z_mean, z_log_var)`, two NumPy arrays."""
         return self.predict_with(self.encoder, self.checked(x)[0], batch_size)
 
-    def generate(self, n, seed=None):
-        """Decodes codes drawn from the prior.
+    def generate(self, n, seed=None, sampler=None):
+        """Decodes codes drawn from the prior, or from the distribution of real codes.
 
         Args:
             n: Integer, how many images.
             seed: Integer, optional random seed.
+            sampler: What to draw codes from, in place of the prior: a
+                `CodeSampler`, or any object with a method `sample(n, seed)`
+                that returns an array `(n, *code_shape)`.
 
         Returns:
             NumPy array `(n, ...)`, float32: images in [0, 1].
@@ -161,6 +164,8 @@ class VAE(EncoderDecoder):
             raise ValueError(
                 "The shape of a code is unknown: call or fit the model on images first."
             )
+        if sampler is not None:
+            return self.decode(sampler.sample(n, seed))
         z = keras.random.normal((n, *self.code_shape), seed=seed)
         return self.decode(ops.convert_to_numpy(z))
 

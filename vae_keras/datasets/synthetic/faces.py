@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from vae_keras.datasets.synthetic.face_edits import EDITABLE_NAMES, edit
 from vae_keras.datasets.synthetic.face_factors import ATTRIBUTE_NAMES, attributes, sample_factors
 from vae_keras.datasets.synthetic.face_parts import (
     HEAD_HEIGHT,
@@ -15,7 +16,7 @@ from vae_keras.datasets.synthetic.face_parts import (
 )
 from vae_keras.datasets.synthetic.shapes import pixel_grid, squircle
 
-__all__ = ["ATTRIBUTE_NAMES", "attributes", "draw", "sample_factors"]
+__all__ = ["ATTRIBUTE_NAMES", "EDITABLE_NAMES", "attributes", "draw", "edit", "sample_factors"]
 
 CHUNK_SIZE = 16  # faces painted at once: their canvas and coordinates stay in cache
 

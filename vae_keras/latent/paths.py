@@ -1,62 +1,10 @@
-"""Arithmetic in the latent space: NumPy in, NumPy out."""
+"""Paths and grids of codes."""
 
 from statistics import NormalDist
 
 import numpy as np
 
-METHODS_OF_ATTRIBUTE_VECTORS = ("difference", "regression")
-METHODS_OF_INTERPOLATION = ("linear", "spherical")
-
-
-def attribute_vectors(codes, attributes, method="difference"):
-    """Finds the direction in which each attribute changes the code.
-
-    Args:
-        codes: Array `(n, latent_dim)`, the means of the posteriors.
-        attributes: Boolean array `(n, num_attributes)`.
-        method: `"difference"`, the mean code with an attribute minus the mean
-            code without it, which drags along whatever comes with it in the
-            data; or `"regression"`, least squares of the codes on all
-            attributes at once, which holds the others fixed.
-
-    Returns:
-        Array `(num_attributes, latent_dim)`, in the units of the codes:
-        adding a row once takes the average code without the attribute to the
-        average code with it.
-
-    Raises:
-        ValueError: if the method is unknown, the lengths differ, a code is
-            NaN, or an attribute is the same for every image.
-    """
-    codes, attributes = np.asarray(codes, "float64"), np.asarray(attributes, bool)
-    _check_attributes(codes, attributes)
-    if method == "difference":
-        positive = attributes.T / attributes.sum(0)[:, None]
-        negative = ~attributes.T / (~attributes).sum(0)[:, None]
-        return ((positive - negative) @ codes).astype("float32")
-    if method == "regression":
-        centered = attributes - attributes.mean(0)
-        return np.linalg.lstsq(centered, codes, rcond=None)[0].astype("float32")
-    raise ValueError(
-        f"Argument `method` must be one of {METHODS_OF_ATTRIBUTE_VECTORS}. "
-        f"Received: method={method!r}"
-    )
-
-
-def _check_attributes(codes, attributes):
-    if codes.ndim != 2 or attributes.ndim != 2 or len(codes) != len(attributes):
-        raise ValueError(
-            "Arguments `codes` and `attributes` must have one row for each image. "
-            f"Received: codes of shape {codes.shape}, attributes of shape {attributes.shape}"
-        )
-    if np.isnan(codes).any():
-        raise ValueError("Argument `codes` must not hold NaN.")
-    count = attributes.sum(0)
-    if constant := np.flatnonzero((count == 0) | (count == len(attributes))).tolist():
-        raise ValueError(
-            "An attribute has no direction where every image has it, or none. "
-            f"Received: the same value throughout in columns {constant} of `attributes`"
-        )
+METHODS = ("linear", "spherical")
 
 
 def interpolate(start, end, num_steps, method="linear"):
@@ -90,10 +38,7 @@ def interpolate(start, end, num_steps, method="linear"):
     elif method == "spherical":
         weight_start, weight_end = _spherical_weights(start, end, t)
     else:
-        raise ValueError(
-            f"Argument `method` must be one of {METHODS_OF_INTERPOLATION}. "
-            f"Received: method={method!r}"
-        )
+        raise ValueError(f"Argument `method` must be one of {METHODS}. Received: method={method!r}")
     return (weight_start * start + weight_end * end).astype("float32")
 
 
