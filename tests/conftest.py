@@ -20,6 +20,8 @@ IMAGE_SHAPE = (8, 8, 1)
 def pytest_configure(config):
     # Keras's own conversion of a variable to NumPy, at every `convert_to_numpy`.
     config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
+    # JAX's word on NumPy's float64, which tests hand over and JAX computes in float32.
+    config.addinivalue_line("filterwarnings", "ignore:Explicitly requested dtype:UserWarning")
 
 
 @pytest.fixture(autouse=True)

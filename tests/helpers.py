@@ -2,6 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
+
+BACKEND = keras.backend.backend()
+on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="is about TensorFlow")
+on_jax = pytest.mark.skipif(BACKEND != "jax", reason="is about JAX")
+with_double = pytest.mark.skipif(BACKEND == "jax", reason="JAX has no float64 by default")
 
 
 class Batches(keras.utils.PyDataset):
@@ -26,9 +32,36 @@ class Recorder(keras.callbacks.Callback):
         self.logs = dict(logs)
 
 
+def fix_noise(vae, epsilon):
+    """Makes every draw of noise the same number, so that two trainings can be compared."""
+    vae.sampling.call = lambda inputs: inputs[0] + keras.ops.exp(inputs[1] / 2) * epsilon
+
+
 def remove_noise(vae):
-    """Makes `z` the posterior's mean, so that two trainings can be compared."""
+    """Makes `z` the posterior's mean."""
     vae.sampling.call = lambda inputs: inputs[0]
+
+
+def gradients(function, *arrays):
+    """The gradients of `sum(function(*tensors))`, by the backend's own differentiation."""
+    tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            total = keras.ops.sum(function(*tensors))
+        found = tape.gradient(total, tensors)
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        found = jax.grad(lambda tensors: keras.ops.sum(function(*tensors)))(tensors)
+    else:
+        import torch
+
+        tensors = [tensor.requires_grad_() for tensor in tensors]
+        found = torch.autograd.grad(keras.ops.sum(function(*tensors)), tensors)
+    return [keras.ops.convert_to_numpy(gradient) for gradient in found]
 
 
 def set_parameters(model, parameters):

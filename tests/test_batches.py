@@ -1,5 +1,7 @@
 """Batches hold every image once per epoch, scaled to [0, 1]."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -48,6 +50,65 @@ def test_a_shuffled_epoch_holds_every_image_once(images):
     assert first != second
     assert order(ImageBatches(images, batch_size=5, shuffle=True, seed=0)) == first
     assert order(ImageBatches(images, batch_size=5, shuffle=True, seed=1)) != first
+
+
+def test_the_order_is_a_function_of_the_seed_and_the_epoch(images):
+    batches = ImageBatches(images, batch_size=3, shuffle=True, seed=0)
+    orders = []
+    for _ in range(3):
+        orders.append(order(batches))
+        batches.on_epoch_end()
+    resumed = ImageBatches(images, batch_size=3, shuffle=True, seed=0)
+    resumed.set_epoch(2)
+    assert order(resumed) == orders[2]
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    chosen = ImageBatches(images, [1, 3, 5], shuffle=True, seed=0)
+    chosen.set_epoch(7)
+    assert sorted(order(chosen)) == [1, 3, 5]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="needs Linux's /proc")
+def test_a_mapped_file_does_not_pile_up_in_memory(tmp_path):
+    np.save(tmp_path / "many.npy", np.ones((1000, 64, 64, 3), "uint8"))  # 12 MB
+    mapped = np.load(tmp_path / "many.npy", mmap_mode="r")
+    for (batch,) in ImageBatches(mapped, batch_size=32, shuffle=True, seed=0):
+        assert batch.min() == batch.max() == np.float32(1 / 255)
+    assert resident(tmp_path / "many.npy") < 4 * 2**20
+
+
+def resident(path):
+    """Bytes of a mapped file in this process's resident memory."""
+    sizes = []
+    with open("/proc/self/smaps") as lines:
+        for line in lines:
+            if line.rstrip().endswith(str(path)):
+                sizes.append(next(int(other.split()[1]) for other in lines if "Rss:" in other))
+    assert sizes
+    return 1024 * sum(sizes)
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_mapped_images_are_those_of_the_array(images, mode):
+    mapped = np.load(images.filename, mmap_mode=mode)
+    if mode == "c":
+        mapped[3] = 77  # in memory alone
+    if mode == "r+":
+        mapped[4] = 99
+        mapped.flush()
+    for part in (mapped, mapped[2:9], mapped[::-2], mapped[:, 1:, :2]):
+        array = np.array(part)
+        for shuffle in (False, True):
+            one, other = (
+                ImageBatches(i, batch_size=3, shuffle=shuffle, seed=1) for i in (part, array)
+            )
+            for (left,), (right,) in zip(one, other, strict=True):
+                np.testing.assert_array_equal(left, right)
+
+
+def test_a_file_that_has_become_shorter_is_named(images):
+    os.truncate(images.filename, 128 + 9 * 48)
+    with pytest.raises(ValueError, match=r"images.npy has become shorter: image 9 is gone"):
+        list(ImageBatches(images, batch_size=4))
 
 
 def test_keras_seeds_the_shuffle_where_no_seed_is_given(images):

@@ -39,6 +39,20 @@ celeba._decode = lambda *arguments: (time.sleep(0.1), decode(*arguments))[1]
 celeba.load_celeba(sys.argv[1], image_size=16)
 """
 
+# Kills itself after so many of the events that can leave something half done.
+KILLED_AFTER = """
+import os, signal, sys
+cache, left = sys.argv[2], int(sys.argv[3])
+def count(event, arguments):
+    global left
+    counts = event in ("decode", "open", "os.rename", "os.remove")
+    if counts and str(arguments[0]).startswith(cache):
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(count)
+"""
+
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
@@ -375,6 +389,20 @@ def test_a_killed_decode_is_continued(root, cache):
     assert path.read_bytes() == expected
 
 
+def test_killed_wherever_it_was_it_ends_with_the_same_bytes(root, cache):
+    expected = whole_file(root, cache)
+    codes = []
+    while not codes or codes[-1] == -signal.SIGKILL:
+        # Each run gets one image, one file opened, moved or removed further than the last.
+        script = KILLED_AFTER + SLOWLY.replace("time.sleep(0.1)", "count('decode', [cache])")
+        command = [sys.executable, "-c", script, str(root), str(cache), str(len(codes))]
+        codes.append(subprocess.run(command).returncode)
+    assert codes[-1] == 0
+    assert len(codes) > 5
+    (path,) = cache.iterdir()
+    assert path.read_bytes() == expected
+
+
 def test_two_processes_decode_the_same_file_at_the_same_time(root, cache):
     expected = whole_file(root, cache)
     processes = [subprocess.Popen([sys.executable, "-c", SLOWLY, str(root)]) for _ in range(2)]
@@ -391,6 +419,39 @@ def test_a_record_without_its_file_is_not_believed(root, cache):
     (cache / f"{path.name}.done").write_text("12")
     load_celeba(root, image_size=16)
     assert path.read_bytes() == expected
+
+
+def test_other_files_of_the_same_names_and_sizes_are_decoded_anew(root, cache):
+    one, other = (root / "img_align_celeba" / name for name in NAMES[:2])
+    size = max(len(path.read_bytes()) for path in (one, other))
+    for path in (one, other):  # what follows the end of a JPEG does not matter
+        path.write_bytes(path.read_bytes().ljust(size, b"\0"))
+    before = load_celeba(root, image_size=16).images
+    swapped = other.read_bytes()
+    other.write_bytes(one.read_bytes())
+    one.write_bytes(swapped)
+    after = load_celeba(root, image_size=16).images
+    np.testing.assert_array_equal(after[[1, 0]], before[:2])
+    assert not np.array_equal(before[0], before[1])
+
+
+@pytest.mark.parametrize("shape", [(12, 8, 8, 3), (11, 16, 16, 3)])
+def test_a_cache_of_other_images_or_another_size_is_named(root, cache, shape):
+    load_celeba(root, image_size=16)
+    (path,) = cache.iterdir()
+    np.save(path, np.zeros(shape, "uint8"))
+    message = r"expected uint8 of shape \(12, 16, 16, 3\)\. Received: uint8 of shape"
+    with pytest.raises(ValueError, match=message):
+        load_celeba(root, image_size=16)
+
+
+@pytest.mark.parametrize("length", [0, 50, 5000])
+def test_a_damaged_cache_is_named(root, cache, length):
+    load_celeba(root, image_size=16)
+    (path,) = cache.iterdir()
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ValueError, match=f"{path} is damaged.*Delete it"):
+        load_celeba(root, image_size=16)
 
 
 def whole_file(root, cache):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import gradients
 from scipy import integrate, special, stats
 
 from vae_keras import likelihoods
@@ -30,7 +31,7 @@ def mean(likelihood, parameters):
 def test_bernoulli_agrees_with_scipy_on_black_and_white(x):
     logits = LOGITS[np.abs(LOGITS) < 10]  # beyond, the probability itself is rounded
     expected = stats.bernoulli(special.expit(logits)).logpmf(x)
-    np.testing.assert_allclose(score(Bernoulli(), x, logits), expected, rtol=1e-6)
+    np.testing.assert_allclose(score(Bernoulli(), x, logits), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("x", [0.1, 0.5, 0.93])
@@ -71,26 +72,20 @@ def test_continuous_bernoulli_is_uniform_at_logit_zero():
     np.testing.assert_allclose(score(ContinuousBernoulli(), x, 0.0), 0.0, atol=1e-12)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes TensorFlow's gradient")
 @pytest.mark.parametrize("likelihood", [Bernoulli(), ContinuousBernoulli()])
 @pytest.mark.parametrize("x", [0.0, 0.3, 1.0])
 def test_gradients_are_what_is_seen_minus_what_is_expected(likelihood, x):
     # d/dlogit log p(x) = x - E[x] for any exponential family, at every logit.
-    import tensorflow as tf
-
-    logits = tf.constant([-100.0, -1.0, -0.11, -0.09, 0.0, 0.09, 0.11, 1.0, 100.0])[:, None]
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        log_density = likelihood(tf.fill(logits.shape, x), logits)
-    gradient = tape.gradient(log_density, logits)
-    np.testing.assert_allclose(gradient, x - likelihood.mean(logits), atol=3e-5)
+    logits = np.array([-100.0, -1.0, -0.11, -0.09, 0.0, 0.09, 0.11, 1.0, 100.0], "float32")[:, None]
+    (gradient,) = gradients(lambda tensor: likelihood(np.full_like(logits, x), tensor), logits)
+    np.testing.assert_allclose(gradient, x - mean(likelihood, logits), atol=3e-5)
 
 
 @pytest.mark.parametrize("scale", [0.05, 1.0, 3.0])
 def test_gaussian_agrees_with_scipy(scale):
     x, decoded = np.array([0.0, 0.2, 1.0]), np.array([0.1, -0.4, 0.9])
     expected = stats.norm(decoded, scale).logpdf(x)
-    np.testing.assert_allclose(score(Gaussian(scale), x, decoded), expected, rtol=1e-5)
+    np.testing.assert_allclose(score(Gaussian(scale), x, decoded), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_gaussian_mean_is_an_image():

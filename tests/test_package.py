@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from helpers import BACKEND
 
 import vae_keras
 
@@ -64,10 +65,34 @@ def test_importing_the_package_does_not_import(loaded, package):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_a_backend_is_imported_by_its_own_train_step_alone(backend):
+def test_a_backend_is_imported_by_its_own_modules_alone(backend):
     importers = {
         path.relative_to(ROOT).as_posix()
         for path in ROOT.rglob("*.py")
         if any(name.split(".")[0] == backend for name in imported(ast.parse(path.read_text())))
     }
-    assert importers <= {f"train_steps/{backend}.py"}
+    assert importers <= {f"train_steps/{backend}.py", f"training/devices/{backend}.py"}
+
+
+ALONE = """
+    import sys
+    sys.modules.update(dict.fromkeys(sys.argv[1].split(",")))  # None: not to be imported
+    import keras
+    with_keras = set(sys.modules)
+    import vae_keras
+    import numpy as np
+    new = {name.split(".")[0] for name in set(sys.modules) - with_keras}
+    print(sorted(new - set(sys.stdlib_module_names)))
+    vae = vae_keras.VAE(*vae_keras.networks.dense((8, 8, 1), units=(4,)))
+    vae.compile("sgd")
+    vae.fit(np.zeros((4, 8, 8, 1)), verbose=0)
+    print(vae.generate(2).shape)
+"""
+
+
+def test_keras_numpy_and_one_backend_are_enough(run_python):
+    others = {"tensorflow", "jax", "torch"} - {BACKEND}
+    missing = ",".join(others | {"matplotlib", "PIL", "sklearn", "kagglehub", "IPython"})
+    imported, shape = run_python(ALONE, missing).splitlines()
+    assert imported == "['vae_keras']"
+    assert shape == "(2, 8, 8, 1)"

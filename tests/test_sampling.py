@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import gradients, with_double
 from scipy import stats
 
 from vae_keras import Sampling
@@ -66,21 +67,17 @@ def test_codes_of_any_rank_keep_their_shape(shape):
 def test_a_posterior_without_variance_gives_its_mean():
     mean = np.arange(6, dtype="float32").reshape(3, 2)
     z = draw(Sampling(), mean, np.full((3, 2), -200.0, "float32"))
-    np.testing.assert_array_equal(z, mean)
+    np.testing.assert_allclose(z, mean, atol=1e-40)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes TensorFlow's gradient")
 def test_gradients_pass_through_the_draw():
-    import tensorflow as tf
-
-    z_mean = tf.constant([[0.3, -1.0], [2.0, 0.0]])
-    z_log_var = tf.constant([[0.5, -2.0], [0.0, 1.0]])
-    with tf.GradientTape() as tape:
-        tape.watch((z_mean, z_log_var))
-        z = Sampling(seed=0)((z_mean, z_log_var))
-    by_mean, by_log_var = tape.gradient(z, (z_mean, z_log_var))
+    z_mean = np.array([[0.3, -1.0], [2.0, 0.0]], "float32")
+    z_log_var = np.array([[0.5, -2.0], [0.0, 1.0]], "float32")
+    z = draw(Sampling(seed=0), z_mean, z_log_var)
+    layer = Sampling(seed=0)
+    by_mean, by_log_var = gradients(lambda *inputs: layer(inputs), z_mean, z_log_var)
     np.testing.assert_allclose(by_mean, np.ones((2, 2)))
-    np.testing.assert_allclose(by_log_var, (z - z_mean) / 2, rtol=1e-6)
+    np.testing.assert_allclose(by_log_var, (z - z_mean) / 2, rtol=1e-5, atol=1e-6)
 
 
 def test_a_functional_model_may_sample():
@@ -99,7 +96,40 @@ def test_the_configuration_keeps_the_seed():
     np.testing.assert_array_equal(draw(copy, zeros, zeros), draw(layer, zeros, zeros))
 
 
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
+def sampling_model(seed=None):
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, Sampling(seed, name="code")((inputs, inputs)))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
+def test_a_saved_layer_goes_on_with_the_noise_that_follows(tmp_path, name):
+    model, zeros = sampling_model(), np.zeros((4, 3), "float32")
+    first = model.predict(zeros, verbose=0)
+    if name.endswith(".keras"):
+        model.save(tmp_path / name)
+        copy = keras.saving.load_model(tmp_path / name)
+    else:
+        model.save_weights(tmp_path / name)
+        copy = sampling_model()
+        copy.load_weights(tmp_path / name)
+    second = model.predict(zeros, verbose=0)
+    np.testing.assert_array_equal(copy.predict(zeros, verbose=0), second)
+    assert not np.isclose(first, second).any()
+
+
+def test_a_file_without_the_state_of_the_noise_loads(tmp_path, monkeypatch):
+    model, zeros = sampling_model(seed=5), np.zeros((4, 3), "float32")
+    with monkeypatch.context() as patch:
+        patch.setattr(Sampling, "save_own_variables", lambda self, store: None)
+        model.save(tmp_path / "old.keras")
+    copy = keras.saving.load_model(tmp_path / "old.keras")
+    np.testing.assert_array_equal(copy.predict(zeros, verbose=0), model.predict(zeros, verbose=0))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["mixed_float16", "mixed_bfloat16", pytest.param("float64", marks=with_double)],
+)
 def test_codes_come_in_the_compute_dtype(dtype):
     layer, zeros = Sampling(seed=0, dtype=dtype), np.zeros((4, 2), "float32")
     assert keras.backend.standardize_dtype(layer((zeros, zeros)).dtype) == layer.compute_dtype

@@ -93,6 +93,32 @@ def test_a_full_disk_is_named_and_left_clean(monkeypatch, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_the_remedy_is_the_callers(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "fsync", raise_full)
+    with (
+        pytest.raises(OSError, match=r"is full.*or go elsewhere$"),
+        storage.atomic_write(tmp_path / "file.bin", "go elsewhere"),
+    ):
+        pass
+
+
+def test_a_lent_name_keeps_its_suffix_and_becomes_the_file(tmp_path):
+    with storage.atomic_path(tmp_path / "model.keras") as temporary:
+        assert temporary.suffix == ".keras"
+        temporary.write_bytes(b"whole")
+        assert not (tmp_path / "model.keras").exists()
+    assert os.listdir(tmp_path) == ["model.keras"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    lent = storage.atomic_path(tmp_path / "sheets" / "image.png")
+    lent.__enter__().write_bytes(b"half")
+    (tmp_path / "model.keras").write_bytes(b"whole")
+    storage.remove_unfinished(tmp_path)
+    assert os.listdir(tmp_path / "sheets") == []
+    assert (tmp_path / "model.keras").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_named(below_a_file):
     with (
         pytest.raises(OSError, match=f"{below_a_file} cannot be written.*VAE_KERAS_DATA"),

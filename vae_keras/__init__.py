@@ -1,8 +1,10 @@
 """Variational autoencoders in Keras: the chapter's building blocks, ready for reuse."""
 
+from vae_keras.backends import check_environment
 from vae_keras.quiet import quiet_start
 
 with quiet_start():
+    check_environment()
     import keras  # noqa: F401  the import that talks
 
 # isort: split

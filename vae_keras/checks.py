@@ -94,6 +94,23 @@ def check_code(z):
         )
 
 
+def check_codes(codes, name):
+    """Returns codes as a float32 array `(n, latent_dim)`.
+
+    Raises:
+        ValueError: if they are not of that shape, none, or hold NaN.
+    """
+    codes = np.asarray(codes, "float32")
+    if codes.ndim != 2 or 0 in codes.shape:
+        raise ValueError(
+            f"Argument `{name}` must hold at least one code, of shape (n, latent_dim). "
+            f"Received: {name} of shape {codes.shape}"
+        )
+    if np.isnan(codes).any():
+        raise ValueError(f"Argument `{name}` must not hold NaN.")
+    return codes
+
+
 def check_weight(sample_weight):
     """Raises `ValueError` unless there is one weight for each image."""
     if math.prod(size or 1 for size in sample_weight.shape[1:]) != 1:

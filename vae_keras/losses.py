@@ -27,7 +27,7 @@ def kl_divergence(z_mean, z_log_var):
 def in_full_precision(x):
     """Returns `x` as a tensor of float32, or of float64 if it has that already."""
     x = ops.convert_to_tensor(x)
-    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")
 
 
 def sum_per_example(x):

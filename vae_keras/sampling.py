@@ -3,6 +3,10 @@
 import keras
 from keras import ops
 
+from vae_keras.train_steps import replica_seed
+
+SEED_STATE = "seed_generator_state"  # its name in a weights file
+
 
 @keras.saving.register_keras_serializable(package="vae_keras")
 class Sampling(keras.layers.Layer):
@@ -37,7 +41,7 @@ class Sampling(keras.layers.Layer):
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = SeedGenerator(seed)
 
     def build(self, input_shape):
         check_same_shape(input_shape)
@@ -52,8 +56,24 @@ class Sampling(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape[0]
 
+    def save_own_variables(self, store):
+        # Keras saves weights, which a seed generator's state is not. Without it a training
+        # that is resumed would draw the noise of its first steps again.
+        store[SEED_STATE] = self.seed_generator.state
+
+    def load_own_variables(self, store):
+        if SEED_STATE in store:  # files of version 0.1.0 have none
+            self.seed_generator.state.assign(store[SEED_STATE])
+
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+class SeedGenerator(keras.random.SeedGenerator):
+    """A seed generator whose noise differs between replicas, as Keras's own does not."""
+
+    def next(self, ordered=True):
+        return replica_seed(super().next(ordered))
 
 
 def check_same_shape(shapes):

@@ -1,6 +1,8 @@
 """Batches of images from an array that need not fit into memory."""
 
 import math
+import mmap
+import os
 import random
 
 import keras
@@ -17,7 +19,8 @@ class ImageBatches(keras.utils.PyDataset):
             to all of them.
         batch_size: Positive integer. The last batch may be smaller.
         shuffle: Whether to change the order before each epoch.
-        seed: Integer, makes the orders repeatable. Defaults to a draw from Python's
+        seed: Integer, makes the orders repeatable: each is a function of the seed
+            and of the number of the epoch. Defaults to a draw from Python's
             `random`, which `keras.utils.set_random_seed` sets.
         **kwargs: `workers`, `use_multiprocessing`, `max_queue_size`, for Keras.
 
@@ -42,21 +45,57 @@ class ImageBatches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = random.randrange(2**31) if seed is None else seed
-        self._generator = np.random.default_rng(self.seed)
-        self.on_epoch_end()
+        self.set_epoch(0)
 
     def __len__(self):
         return math.ceil(len(self.indices) / self.batch_size)
 
     def __getitem__(self, index):
-        start = index * self.batch_size
-        batch = self.images[self.indices[start : start + self.batch_size]]
+        batch = _take(self.images, self.positions(index))
         return (np.divide(batch, 255, dtype="float32"),)
 
-    def on_epoch_end(self):
-        """Draws the order of the next epoch."""
+    def positions(self, index):
+        """Returns which images are in a batch, an integer array."""
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
+
+    def set_epoch(self, epoch):
+        """Puts the images into the order of an epoch.
+
+        `fit` only counts: a training that is resumed, or continued by another
+        `fit`, says which epoch is next.
+
+        Args:
+            epoch: Integer >= 0.
+        """
+        self.epoch = epoch
+        self._order = self.indices
         if self.shuffle:
-            self.indices = self._generator.permutation(self.indices)
+            self._order = np.random.default_rng([self.seed, epoch]).permutation(self.indices)
+
+    def on_epoch_end(self):
+        """Puts the images into the order of the next epoch."""
+        self.set_epoch(self.epoch + 1)
+
+
+def _take(images, positions):
+    """Returns `images[positions]`, from a mapped file by reading it.
+
+    What is read through a map stays in this process's memory, in pages of up to
+    2 MB: after some batches of random images, all of the file.
+    """
+    # A part of a map does not say which part it is.
+    is_whole = isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap)
+    if not is_whole or images.mode == "c" or not hasattr(os, "preadv"):
+        return images[positions]
+    batch = np.empty((len(positions), *images.shape[1:]), "uint8")
+    size = images[0].nbytes
+    rows = memoryview(batch.reshape(-1))
+    with open(images.filename, "rb", buffering=0) as file:
+        for row, position in enumerate(positions.tolist()):
+            part = rows[row * size : (row + 1) * size]
+            if os.preadv(file.fileno(), [part], images.offset + position * size) != size:
+                raise ValueError(f"{images.filename} has become shorter: image {position} is gone.")
+    return batch
 
 
 def _as_positions(indices, count):

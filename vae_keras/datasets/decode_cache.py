@@ -1,5 +1,8 @@
 """Images made once, in parallel, and kept in a memory-mapped file that survives a kill."""
 
+import collections
+import contextlib
+import itertools
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +13,7 @@ from vae_keras.datasets import storage
 
 CHUNK = 2048  # images between two records of progress
 PIECE = 64  # images that a thread makes at a time
+AHEAD = 8  # pieces per thread that wait to be written: more than a disk makes one wait
 QUIET_SECONDS = 5
 
 
@@ -31,17 +35,29 @@ def cached_images(path, shape, make, message):
 
     Raises:
         OSError: Where the folder cannot be written or the disk is full.
+        ValueError: Where the file that is there is not one of such images.
     """
     if not path.exists():
         _make_file(path, shape, make, message)
-    return np.load(path, mmap_mode="r")
+    try:
+        images = np.load(path, mmap_mode="r")
+    except (EOFError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Delete it to have it made again."
+        ) from error
+    if images.dtype != np.uint8 or images.shape != shape:
+        raise ValueError(
+            f"{path} is of other images or of another size: expected uint8 of shape {shape}. "
+            f"Received: {images.dtype} of shape {images.shape}. Delete it to have it made again."
+        )
+    return images
 
 
 def images_in_memory(shape, make, message):
     """Returns what `cached_images` would, with no file: a read-only uint8 array."""
     images = np.empty(shape, "uint8")
     progress = _Progress(message, 0, shape[0])
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with _threads() as threads:
         for start, piece in _pieces(threads, make, 0, shape[0]):
             images[start : start + len(piece)] = piece
             progress.show(start + len(piece))
@@ -57,7 +73,7 @@ def _make_file(path, shape, make, message):
         # Opened for appending to make it where it is missing, never to empty another's.
         open(partial, "ab").close()
         try:
-            with open(partial, "r+b") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+            with open(partial, "r+b") as file, _threads() as threads:
                 _fill(file, done_file, shape, make, message, threads)
         except OSError as error:
             if error.errno in storage.FULL:
@@ -80,23 +96,54 @@ def _fill(file, done_file, shape, make, message, threads):
     file.truncate(size)
     done = _read_done(done_file)
     progress = _Progress(message, done, shape[0])
-    for chunk in range(done, shape[0], CHUNK):
-        stop = min(chunk + CHUNK, shape[0])
-        for start, piece in _pieces(threads, make, chunk, stop):
-            file.seek(first + start * image_bytes)
-            file.write(piece.tobytes())
-            progress.show(start + len(piece))
-        file.flush()
+
+    def record(stop):
         os.fsync(file.fileno())
-        with storage.atomic_write(done_file) as record:
-            record.write(str(stop).encode())
+        _write_done(done_file, stop)
+
+    # In a thread of its own: the next images need not wait for the disk.
+    with ThreadPoolExecutor(1) as recorder:
+        recorded = recorder.submit(lambda: None)
+        for start, piece in _pieces(threads, make, done, shape[0]):
+            file.seek(first + start * image_bytes)
+            file.write(piece.data)
+            stop = start + len(piece)
+            progress.show(stop)
+            if stop - done >= CHUNK or stop == shape[0]:
+                file.flush()
+                recorded.result()
+                recorded = recorder.submit(record, stop)
+                done = stop
+        recorded.result()
+
+
+@contextlib.contextmanager
+def _threads():
+    """Lends one thread per processor; after an error those that have not begun need not."""
+    threads = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _pieces(threads, make, start, stop):
-    """Yields, in order, the first index and the images of each piece."""
-    starts = range(start, stop, PIECE)
-    stops = [min(first + PIECE, stop) for first in starts]
-    yield from zip(starts, threads.map(make, starts, stops), strict=True)
+    """Yields, in order, the first index and the images of each piece.
+
+    Some pieces are made ahead, so that no thread waits while one is written.
+    """
+    starts = iter(range(start, stop, PIECE))
+    waiting = collections.deque()
+
+    def submit(count):
+        for first in itertools.islice(starts, count):
+            waiting.append((first, threads.submit(make, first, min(first + PIECE, stop))))
+
+    submit(AHEAD * os.cpu_count())
+    while waiting:
+        first, piece = waiting.popleft()
+        yield first, piece.result()
+        submit(1)
 
 
 def _read_done(done_file):
@@ -104,6 +151,16 @@ def _read_done(done_file):
         return int(done_file.read_text())
     except (FileNotFoundError, ValueError):
         return 0
+
+
+def _write_done(done_file, done):
+    # In place and in one call, which a kill cannot divide: no temporary file is left behind.
+    record = os.open(done_file, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        os.write(record, f"{done:012d}".encode())
+        os.fsync(record)
+    finally:
+        os.close(record)
 
 
 def _move_finished(partial, path):

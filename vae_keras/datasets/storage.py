@@ -9,6 +9,7 @@ from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+REMEDY = "set the environment variable VAE_KERAS_DATA to a folder elsewhere"
 
 
 def data_folder():
@@ -40,11 +41,12 @@ def cache_folder():
 
 
 @contextlib.contextmanager
-def atomic_write(path):
+def atomic_write(path, remedy=REMEDY):
     """Opens a binary file that appears at `path` whole, when the block succeeds.
 
     Args:
         path: `Path` of the file. Its folder is made where it does not exist.
+        remedy: String, what to do where the disk is full or read-only.
 
     Yields:
         A file object, open for writing under a temporary name in the same folder.
@@ -53,33 +55,55 @@ def atomic_write(path):
         OSError: Where the folder cannot be written or the disk is full; the
             message names the folder and says what to do.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with explained(path.parent):
+    with atomic_path(path, remedy) as temporary, open(temporary, "wb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def atomic_path(path, remedy=REMEDY):
+    """Lends a temporary name, whose file becomes `path` when the block succeeds.
+
+    Args:
+        path: `Path` of the file. Its folder is made where it does not exist.
+        remedy: String, what to do where the disk is full or read-only.
+
+    Yields:
+        A `Path` in the same folder and with the same suffix, for the block to write.
+
+    Raises:
+        OSError: As `atomic_write`.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp{path.suffix}")
+    with explained(path.parent, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "wb") as file:
-                yield file
-                file.flush()
-                # On the disk before the rename, or a power cut could leave an empty file.
+            yield temporary
+            # On the disk before the rename, or a power cut could leave an empty file.
+            with open(temporary, "r+b") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder):
+    """Removes what `atomic_path` lent to processes that were killed; none may be at work there."""
+    for path in folder.rglob(".*.tmp*"):
+        path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
-def explained(folder):
+def explained(folder, remedy=REMEDY):
     """Adds to the errors of a full disk or a read-only `folder` what to do about them."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
-            advice = f"The disk that holds {folder} is full. Free some space, or set"
+            advice = f"The disk that holds {folder} is full. Free some space, or {remedy}"
         elif error.errno in NOT_WRITABLE:
-            advice = f"The folder {folder} cannot be written. Make it writable, or set"
+            advice = f"The folder {folder} cannot be written. Make it writable, or {remedy}"
         else:
             raise
-        advice += " the environment variable VAE_KERAS_DATA to a folder elsewhere"
         raise OSError(error.errno, advice) from error
 
 

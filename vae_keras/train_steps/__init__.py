@@ -1,24 +1,21 @@
-"""One training step per Keras backend: gradients only, chosen once."""
+"""One training step per Keras backend: gradients and replicas only, chosen once."""
 
 import importlib
 
 import keras
 
-BACKENDS = ("tensorflow", "jax", "torch")
+from vae_keras.backends import check_backend
 
 
 def load(backend):
-    """Returns the `train_step` method for the Keras backend of that name.
+    """Returns the module of this package for the Keras backend of that name.
 
     Raises:
         ImportError: if there is none.
     """
-    if backend not in BACKENDS:
-        raise ImportError(
-            f"vae_keras trains on the Keras backends {BACKENDS}. "
-            f"Received: KERAS_BACKEND={backend!r}"
-        )
-    return importlib.import_module(f"vae_keras.train_steps.{backend}").train_step
+    check_backend(backend)
+    return importlib.import_module(f"vae_keras.train_steps.{backend}")
 
 
-train_step = load(keras.backend.backend())
+_backend = load(keras.backend.backend())
+train_step, replica_seed = _backend.train_step, _backend.replica_seed

@@ -21,18 +21,32 @@ def train_step(model, state, data):
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
 
     def loss_and_updates(trainable):
-        outputs, updated = model.stateless_call(trainable, non_trainable, x, training=True)
-        loss, (_, updated, updated_metrics) = model.stateless_compute_loss(
-            trainable, updated, metrics, x, y, outputs, sample_weight, training=True
+        references = (
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *model.optimizer.variables,
+            *model.metrics_variables,
         )
-        with keras.StatelessScope(
-            state_mapping=zip(model.optimizer.variables, optimizer, strict=True)
-        ):
+        values = (*trainable, *non_trainable, *optimizer, *metrics)
+        mapping = list(zip(references, values, strict=True))
+        # One scope for both, so that the loss finds what layers added during the call.
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            outputs = model(x, training=True)
+            loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
             loss = model.optimizer.scale_loss(loss)
-        return loss, (updated, updated_metrics)
+            logs = model.get_metrics_result()
+        non_trainable_and_metrics = (
+            [scope.get_current_value(variable) for variable in variables]
+            for variables in (model.non_trainable_variables, model.metrics_variables)
+        )
+        return loss, (logs, *non_trainable_and_metrics)
 
-    gradients, (non_trainable, metrics) = jax.grad(loss_and_updates, has_aux=True)(trainable)
+    gradient = jax.grad(loss_and_updates, has_aux=True)
+    gradients, (logs, non_trainable, metrics) = gradient(trainable)
     trainable, optimizer = model.optimizer.stateless_apply(optimizer, gradients, trainable)
-    with keras.StatelessScope(state_mapping=zip(model.metrics_variables, metrics, strict=True)):
-        logs = model.get_metrics_result()
     return logs, (trainable, non_trainable, optimizer, metrics)
+
+
+def replica_seed(seed):
+    """Returns the seed: one draw fills a global array, however it is sharded."""
+    return seed

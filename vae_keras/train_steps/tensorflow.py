@@ -24,3 +24,11 @@ def train_step(model, data):
     variables = model.trainable_variables
     model.optimizer.apply(tape.gradient(loss, variables), variables)
     return model.get_metrics_result()
+
+
+def replica_seed(seed):
+    """Returns a seed for each replica of a strategy, which mirrors the one that is given."""
+    context = tf.distribute.get_replica_context()
+    replica = 0 if context is None else context.replica_id_in_sync_group
+    # Far apart, so that layers with neighbouring seeds do not meet.
+    return seed + tf.cast([1_000_003 * replica, 0], seed.dtype)

@@ -17,9 +17,17 @@ def train_step(model, data):
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     outputs = model(x, training=True)
     loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
-    model.zero_grad()
-    model.optimizer.scale_loss(loss).backward()
+    loss = model.optimizer.scale_loss(loss)
     variables = model.trainable_variables
+    # A part that the loss does not use has no gradient.
+    gradients = torch.autograd.grad(
+        loss, [variable.value for variable in variables], allow_unused=True
+    )
     with torch.no_grad():
-        model.optimizer.apply([variable.value.grad for variable in variables], variables)
+        model.optimizer.apply(gradients, variables)
     return model.get_metrics_result()
+
+
+def replica_seed(seed):
+    """Returns the seed: there is one replica."""
+    return seed

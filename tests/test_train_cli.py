@@ -1,0 +1,349 @@
+"""`python -m vae_keras.train`: what it writes, how it goes on, and what it refuses."""
+
+import csv
+import errno
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from helpers import get_parameters
+from test_package import loaded_with
+
+import vae_keras
+from vae_keras.datasets import fashion_mnist
+from vae_keras.train import main
+from vae_keras.training import checkpoint, devices, logs, recipes
+from vae_keras.training.devices import Devices
+
+SIZES = (300, 60)
+FASHION = ["--data", "fashion", "--source", "synthetic", "--epochs", "3", "--batch-size", "64"]
+
+# Trains in a process of its own, on few garments.
+TRAIN = f"""
+import os, signal, sys
+from vae_keras.datasets import fashion_mnist
+from vae_keras.training import data
+fashion_mnist.SYNTHETIC_SIZES = {SIZES}
+{{before}}
+from vae_keras.train import main
+sys.exit(main(sys.argv[1:]))
+"""
+KILLED_IN_MID_EPOCH = """
+positions = data.SharedBatches.positions
+def killed(batches, index):
+    if batches.shuffle and (batches.epoch, index) == (1, 2):
+        if batches.devices.process_id == {victim}:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return positions(batches, index)
+data.SharedBatches.positions = killed
+"""
+
+
+@pytest.fixture(scope="module")
+def garments(tmp_path_factory):
+    """A data folder, in which the garments are drawn once."""
+    return str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def _few_garments(monkeypatch, garments):
+    monkeypatch.setattr(fashion_mnist, "SYNTHETIC_SIZES", SIZES)
+    monkeypatch.setenv("VAE_KERAS_DATA", garments)
+
+
+@pytest.fixture(autouse=True)
+def _without_tensorboard(monkeypatch):
+    find_spec = logs.importlib.util.find_spec
+    monkeypatch.setattr(
+        logs.importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "tensorboard" else find_spec(name, *rest),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, garments):
+    """The output of one uninterrupted training."""
+    output = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fashion_mnist, "SYNTHETIC_SIZES", SIZES)
+        patch.setenv("VAE_KERAS_DATA", garments)
+        assert main([*FASHION, "--output", str(output)]) == 0
+    return output
+
+
+def run_train(*arguments, before="", **environment):
+    """Trains in a fresh process; returns it when it has ended."""
+    command = [sys.executable, "-c", TRAIN.format(before=before), *map(str, arguments)]
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
+    )
+
+
+def weights(path):
+    return get_parameters(keras.saving.load_model(path))
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def refusal(capsys, *arguments):
+    """What is said to arguments that are refused."""
+    assert main([str(argument) for argument in arguments]) == 1
+    return capsys.readouterr().err
+
+
+# What is written
+
+
+def test_a_training_leaves_its_models_history_and_sheets(trained):
+    sheets = {f"sheets/{name}-000{e}.png" for name in ("samples", "reconstructions") for e in "123"}
+    assert files(trained) == {"best.keras", "last.keras", "history.csv"} | sheets
+    for name in sheets:
+        assert (trained / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_history_has_a_row_for_each_epoch(trained):
+    rows = list(csv.DictReader((trained / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    for row in rows:
+        parts = float(row["val_reconstruction_loss"]) + float(row["val_kl_loss"])
+        assert float(row["val_loss"]) == pytest.approx(parts, rel=1e-5)
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+def test_the_last_model_is_what_the_history_ends_with(trained):
+    vae = keras.saving.load_model(trained / "last.keras")
+    _, (x_test, _) = fashion_mnist.load_fashion_mnist("synthetic")
+    rows = list(csv.DictReader((trained / "history.csv").open()))
+    measured = vae.evaluate(x_test, verbose=0, return_dict=True)["kl_loss"]
+    assert measured == pytest.approx(float(rows[-1]["val_kl_loss"]), rel=1e-3)
+
+
+def test_the_best_model_is_that_of_the_best_epoch(tmp_path, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0])
+    saved = []
+    records = logs.Records(tmp_path, progress(), None, Devices(1))
+    monkeypatch.setattr(
+        checkpoint, "save", lambda vae, path, progress=None: saved.append(path.name)
+    )
+    for epoch, loss in enumerate(losses):
+        records.on_epoch_end(epoch, {"val_loss": loss})
+    assert saved == ["best.keras", "last.keras", "best.keras", "last.keras", "last.keras"]
+
+
+def test_without_matplotlib_there_are_no_sheets_and_one_line_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "vae_keras.plots", None)
+    monkeypatch.delattr(vae_keras, "plots", raising=False)
+    assert main([*FASHION, "--epochs", "1", "--output", str(tmp_path)]) == 0
+    assert files(tmp_path) == {"best.keras", "last.keras", "history.csv"}
+    assert "No sheets of images: they need matplotlib" in capsys.readouterr().out
+
+
+def test_tensorboard_logs_are_written_where_it_is_installed(tmp_path, monkeypatch, capsys):
+    assert main([*FASHION, "--epochs", "1", "--output", str(tmp_path / "without")]) == 0
+    assert "No TensorBoard logs: they need tensorboard" in capsys.readouterr().out
+    monkeypatch.undo()
+    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorflow")
+    monkeypatch.setattr(fashion_mnist, "SYNTHETIC_SIZES", SIZES)
+    assert main([*FASHION, "--epochs", "1", "--output", str(tmp_path / "with")]) == 0
+    assert any("events.out.tfevents" in name for name in files(tmp_path / "with" / "tensorboard"))
+
+
+def test_settings_reach_the_model(tmp_path, policy):
+    arguments = [*FASHION, "--epochs", "1", "--latent-dim", "3", "--beta", "0.5"]
+    arguments += ["--likelihood", "gaussian", "--mixed-precision", "bfloat16"]
+    assert main([*arguments, "--output", str(tmp_path)]) == 0
+    vae = keras.saving.load_model(tmp_path / "last.keras")
+    assert (vae.code_shape, vae.beta) == ((3,), 0.5)
+    assert (vae.likelihood.name, vae.encoder.layers[-1].compute_dtype) == ("gaussian", "bfloat16")
+
+
+def test_the_learning_rate_rises_and_falls():
+    schedule = recipes.warmup_and_cosine(2.0, 100)
+    rates = np.array([float(schedule(step)) for step in range(101)])
+    assert np.argmax(rates) == 10
+    assert rates[[0, 10, 100]] == pytest.approx([0.1, 2.0, 0.1], rel=1e-4)
+    for steps in (1, 2, 9):  # few enough that a tenth is none
+        assert np.isfinite(float(recipes.warmup_and_cosine(2.0, steps)(steps)))
+
+
+# Going on
+
+
+def test_killed_in_mid_epoch_it_ends_with_the_weights_of_an_uninterrupted_run(trained, tmp_path):
+    killed = run_train(*FASHION, "--output", tmp_path, before=KILLED_IN_MID_EPOCH.format(victim=0))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    assert (tmp_path / "history.csv").read_text().count("\n") == 2
+    resumed = run_train("--resume", "--output", tmp_path)
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert "after epoch 1 of 3" in resumed.stdout
+    for name in ("last.keras", "best.keras"):
+        for one, other in zip(weights(tmp_path / name), weights(trained / name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert (tmp_path / "history.csv").read_bytes() == (trained / "history.csv").read_bytes()
+    assert files(tmp_path) == files(trained)
+
+
+def test_killed_in_its_first_epoch_it_can_be_resumed(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logs.EpochOrder, "on_epoch_begin", kill)
+        with pytest.raises(Killed):
+            main([*FASHION, "--epochs", "1", "--output", str(tmp_path)])
+    (tmp_path / ".0123.tmp.keras").write_bytes(b"half a model")
+    assert main(["--resume", "--output", str(tmp_path)]) == 0
+    assert (tmp_path / "history.csv").read_text().count("\n") == 2
+    assert not [name for name in files(tmp_path) if ".tmp" in name]
+
+
+def test_a_checkpoint_gives_back_how_far_the_training_had_come(make_vae, tmp_path):
+    saved = progress()
+    saved.history, saved.best = [{"val_loss": 2.5}, {"val_loss": 3.0}], 2.5
+    checkpoint.save(make_vae(), tmp_path / "last.keras", saved)
+    read = checkpoint.Checkpoint(tmp_path / "last.keras", Devices(1)).progress
+    assert (read, read.epoch) == (saved, 2)
+
+
+def test_a_finished_training_is_left_as_it_is(trained):
+    before = weights(trained / "last.keras")
+    assert main(["--resume", "--output", str(trained)]) == 0
+    for one, other in zip(weights(trained / "last.keras"), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# What is refused
+
+
+def test_there_must_be_something_to_resume(tmp_path, capsys):
+    message = refusal(capsys, *FASHION, "--output", tmp_path, "--resume")
+    assert f"nothing to resume: no last.keras in {tmp_path}" in message
+    assert files(tmp_path) == set()
+
+
+def test_a_training_is_not_written_over(trained, capsys):
+    before = (trained / "last.keras").read_bytes()
+    assert "--resume goes on with it" in refusal(capsys, *FASHION, "--output", trained)
+    assert (trained / "last.keras").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "was"),
+    [
+        ("--latent-dim", "5", "2"),
+        ("--data", "faces", "fashion"),
+        ("--epochs", "4", "3"),
+        ("--likelihood", "gaussian", "bernoulli"),
+        ("--max-images", "100", "None"),
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_refused(trained, capsys, argument, value, was):
+    message = refusal(capsys, "--resume", "--output", trained, argument, value)
+    assert f"Argument {argument} must be what the checkpoint was trained with, {was}" in message
+    assert f"Received: {value}" in message
+
+
+def test_a_checkpoint_of_other_images_is_refused(trained, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(fashion_mnist, "SYNTHETIC_SIZES", (301, 60))
+    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path))
+    message = refusal(capsys, "--resume", "--output", trained)
+    assert "The images are not those that the checkpoint was trained on" in message
+
+
+@pytest.mark.parametrize("content", ["text", "model"])
+def test_what_is_no_checkpoint_is_refused(trained, tmp_path, capsys, content):
+    path = tmp_path / "last.keras"
+    path.write_bytes(b"text" if content == "text" else (trained / "best.keras").read_bytes())
+    message = refusal(capsys, *FASHION, "--output", tmp_path, "--resume")
+    assert f"{path} is not a checkpoint" in message
+
+
+@pytest.mark.parametrize("writes", [0, 1, 4])
+def test_a_full_disk_stops_it_and_leaves_whole_files(tmp_path, monkeypatch, capsys, writes):
+    fsync, left = os.fsync, iter(range(writes))
+
+    def until_full(descriptor):
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", until_full)
+    message = refusal(capsys, *FASHION, "--output", tmp_path)
+    assert "is full. Free some space, or pass a folder elsewhere as --output" in message
+    assert not [name for name in files(tmp_path) if ".tmp" in name]
+    for name in files(tmp_path):
+        if name.endswith(".keras"):
+            assert zipfile.ZipFile(tmp_path / name).testzip() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(fashion_mnist, "SYNTHETIC_SIZES", SIZES)
+    if writes:
+        assert checkpoint.Checkpoint(tmp_path / "last.keras", Devices(1)).load_model().built
+
+
+def test_more_than_all_images_are_no_batch(tmp_path, capsys):
+    message = refusal(capsys, *FASHION, "--max-images", "63", "--output", tmp_path)
+    assert "Argument --batch-size must be at most the number of images to learn, 63" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--data is required"),
+        (["--resume"], "--data is required"),
+        (["--data", "dogs"], "invalid choice: 'dogs'"),
+        ([*FASHION, "--epochs", "0"], "--epochs: must be an integer >= 1. Received: 0"),
+        ([*FASHION, "--batch-size", "x"], "--batch-size: must be an integer >= 1. Received: x"),
+        ([*FASHION, "--beta", "-1"], "--beta: must be a number >= 0. Received: -1"),
+        ([*FASHION, "--beta", "nan"], "--beta: must be a number >= 0. Received: nan"),
+        ([*FASHION, "--process-id", "0"], "are given together"),
+    ],
+)
+def test_the_command_line_is_checked(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["thinking", "numpy"])
+def test_an_unknown_backend_is_named(backend):
+    command = [sys.executable, "-m", "vae_keras.train", "--help"]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    expected = f"('tensorflow', 'jax', 'torch'). Received: KERAS_BACKEND='{backend}'"
+    assert expected in done.stderr.splitlines()[-1]
+
+
+def test_a_batch_must_divide_by_the_devices():
+    devices.check_batch_size(12, Devices(3))
+    with pytest.raises(ValueError, match=r"a multiple of the number of devices, 3.*Received: 64"):
+        devices.check_batch_size(64, Devices(3))
+
+
+def test_importing_the_package_imports_none_of_it():
+    seen = set()
+    loaded_with("vae_keras", seen)
+    assert "vae_keras.models" in seen
+    assert not [
+        name for name in seen if name.startswith(("vae_keras.training", "vae_keras.train."))
+    ]
+
+
+def progress():
+    settings = checkpoint.Settings(
+        "fashion", "synthetic", None, 3, 64, 2, 1.0, "bernoulli", None, 0
+    )
+    return checkpoint.Progress(settings, "fingerprint")

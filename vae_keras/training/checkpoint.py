@@ -1,0 +1,99 @@
+"""The last model as a checkpoint: all that the rest of the training depends on, in one file."""
+
+import dataclasses
+import io
+import json
+import math
+import tempfile
+import zipfile
+from pathlib import Path
+
+import keras
+
+from vae_keras.datasets import storage
+from vae_keras.training.settings import Settings
+
+REMEDY = "pass a folder elsewhere as --output"
+ENTRY = "training.json"  # beside Keras's own entries in the archive of the last model
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a training has come; what Keras saves with a model is not repeated here.
+
+    Attributes:
+        settings: `Settings`.
+        images: String, the fingerprint of the images.
+        history: List of dicts, the logs of each epoch.
+        best: Float, the least `val_loss`.
+    """
+
+    settings: Settings
+    images: str
+    history: list = dataclasses.field(default_factory=list)
+    best: float = math.inf
+
+    @property
+    def epoch(self):
+        """The number of epochs that are done."""
+        return len(self.history)
+
+
+def save(vae, path, progress=None):
+    """Writes a model to a `.keras` file, whole or not at all.
+
+    Args:
+        vae: The compiled model.
+        path: `Path`.
+        progress: `Progress`, which makes the file a checkpoint.
+    """
+    with storage.atomic_path(path, REMEDY) as temporary:
+        vae.save(temporary)
+        if progress is not None:
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(ENTRY, json.dumps(dataclasses.asdict(progress)))
+
+
+class Checkpoint:
+    """A checkpoint that has been read.
+
+    Args:
+        path: `Path`, as given to `save`.
+        devices: `Devices`. Process 0 reads the file, and the others get it from there.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a checkpoint.
+    """
+
+    def __init__(self, path, devices):
+        content = b""
+        if devices.is_writer:
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"There is nothing to resume: no {path.name} in {path.parent}. "
+                    "Without --resume a training begins."
+                )
+            content = path.read_bytes()
+        self.name = str(path)
+        self._content = devices.broadcast(content)
+        self.progress = self._read_progress()
+
+    def _read_progress(self):
+        try:
+            with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+                values = json.loads(archive.read(ENTRY))
+            return Progress(**{**values, "settings": Settings(**values["settings"])})
+        except (zipfile.BadZipFile, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{self.name} is not a checkpoint that this version of vae_keras.train can "
+                f"resume ({error})."
+            ) from error
+
+    def load_model(self):
+        """Returns the model, compiled, with the state of its optimizer and of its noise."""
+        # Keras reads paths alone, and the file itself may lie on another host.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "checkpoint.keras"
+            path.write_bytes(self._content)
+            return keras.saving.load_model(path)

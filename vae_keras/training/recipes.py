@@ -1,0 +1,86 @@
+"""How the notebooks train: networks, batch, learning rate, by the kind of data."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+from vae_keras import VAE, likelihoods, networks
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What trains one kind of data well.
+
+    Attributes:
+        networks: Function of `image_shape` and `latent_dim` that returns an
+            encoder and a decoder.
+        peak_learning_rate: Float, reached after a tenth of the steps.
+        adam: Dict, further arguments of `keras.optimizers.Adam`.
+    """
+
+    networks: Callable
+    epochs: int
+    batch_size: int
+    latent_dim: int
+    likelihood: str
+    peak_learning_rate: float
+    adam: dict = dataclasses.field(default_factory=dict)
+
+
+RECIPES = {
+    "fashion": Recipe(
+        networks.dense,
+        epochs=5,
+        batch_size=128,
+        latent_dim=2,
+        likelihood="bernoulli",
+        peak_learning_rate=5e-3,
+    ),
+    # The gradients grow a hundredfold while the Gaussian's scale shrinks: Adam's estimate of
+    # their size has to keep up, and the rare batch whose gradient is huge is cut.
+    "faces": Recipe(
+        networks.convolutional,
+        15,
+        32,
+        64,
+        "gaussian",
+        2e-3,
+        {"beta_2": 0.99, "global_clipnorm": 2e4},
+    ),
+}
+
+
+def make_vae(settings, image_shape):
+    """Builds the VAE that `settings`, a `Settings`, describe, for images of that shape."""
+    encoder, decoder = RECIPES[settings.data].networks(
+        image_shape=image_shape, latent_dim=settings.latent_dim
+    )
+    return VAE(encoder, decoder, likelihood=_likelihood(settings.likelihood), beta=settings.beta)
+
+
+def _likelihood(name):
+    if name == "gaussian":
+        return likelihoods.Gaussian(learn_scale=True)
+    return likelihoods.get(name)
+
+
+def compile_vae(vae, settings, steps_per_epoch):
+    """Compiles `vae` for a training of `settings.epochs` epochs of so many steps."""
+    recipe = RECIPES[settings.data]
+    schedule = warmup_and_cosine(recipe.peak_learning_rate, settings.epochs * steps_per_epoch)
+    vae.compile(keras.optimizers.Adam(schedule, **recipe.adam))
+    vae.optimizer.build(vae.trainable_variables)
+
+
+def warmup_and_cosine(peak, steps):
+    """Returns a learning rate that rises over a tenth of the steps, then falls along a cosine.
+
+    Args:
+        peak: Float, the highest learning rate. It starts and ends at 5 % of it.
+        steps: Integer, how many in all.
+    """
+    warmup = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        0.05 * peak, max(1, steps - warmup), 0.05, warmup_target=peak, warmup_steps=warmup
+    )
