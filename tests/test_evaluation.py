@@ -337,7 +337,9 @@ def test_the_frechet_distance_is_that_of_the_matrix_square_root():
 def test_the_frechet_distance_of_a_shift_is_its_squared_length():
     features = np.random.default_rng(0).normal(size=(100, 3))
     assert evaluation.frechet_distance(features, features) < 1e-5
-    assert evaluation.frechet_distance(features + np.array([0, 3, 4]), features) == pytest.approx(25)
+    assert evaluation.frechet_distance(features + np.array([0, 3, 4]), features) == pytest.approx(
+        25
+    )
 
 
 @pytest.mark.parametrize(

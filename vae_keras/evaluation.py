@@ -6,10 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_keras.checks import check_images
-from vae_keras.losses import kl_divergence
+from vae_keras.checks import check_codes, check_images
+from vae_keras.losses import in_full_precision, kl_divergence
+from vae_keras.models import VAE
 
-CHUNK = 4096  # decoded images held at a time: memory does not grow with `num_samples`
+BATCH = 256  # images encoded at a time
+CHUNK = 2**22  # decoded values held at a time: memory does not grow with `num_samples`
 
 
 def elbo(vae, x, num_samples=1, seed=None):
@@ -25,11 +27,14 @@ def elbo(vae, x, num_samples=1, seed=None):
         seed: Integer, optional random seed.
 
     Returns:
-        NumPy array `(n,)`, in nats.
+        NumPy array `(n,)`, in nats. A bound on `log p(x)` where the likelihood
+        is a density or a probability of `x`: the Bernoulli is one for black
+        and white images, and for grey values a score to compare models by.
 
     Raises:
-        ValueError: if `num_samples < 1`, or `x` is empty or not what the model
-            takes.
+        ValueError: if `num_samples < 1`, `x` is empty or not what the model
+            takes, or the model gives no `log p(x|z)`: an `Autoencoder`, or a
+            likelihood that does not return one number per image.
     """
     bounds = []
     for z_mean, z_log_var, draws in _draws(vae, x, num_samples, seed):
@@ -52,11 +57,11 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
         seed: Integer, optional random seed.
 
     Returns:
-        NumPy array `(n,)`, in nats.
+        NumPy array `(n,)`, in nats; what it means depends on the likelihood
+        as with `elbo`.
 
     Raises:
-        ValueError: if `num_samples < 1`, or `x` is empty or not what the model
-            takes.
+        ValueError: as `elbo` does.
     """
     estimates = []
     for _, _, draws in _draws(vae, x, num_samples, seed):
@@ -69,36 +74,61 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
 
 def _draws(vae, x, num_samples, seed):
     """Yields, batch by batch, the posteriors of the images and an iterator over their samples."""
+    _check_arguments(vae, x, num_samples)
+    generator = keras.random.SeedGenerator(seed)
+    for start in range(0, len(x), BATCH):
+        images = ops.convert_to_tensor(x[start : start + BATCH], "float32")
+        posterior = vae.encoder(images, training=False)
+        z_mean, z_log_var = (in_full_precision(tensor) for tensor in posterior)
+        draws = _samples(vae, images, z_mean, z_log_var, num_samples, generator)
+        yield z_mean, z_log_var, draws
+
+
+def _check_arguments(vae, x, num_samples):
+    if not isinstance(vae, VAE):
+        raise ValueError(
+            "Argument `vae` must be a `VAE`: without a posterior and a prior over the codes "
+            f"there is no density of images to bound. Received: a model of type "
+            f"{type(vae).__name__}"
+        )
     if num_samples < 1:
         raise ValueError(
             f"Argument `num_samples` must be >= 1. Received: num_samples={num_samples}"
         )
+    if not hasattr(x, "shape"):
+        raise ValueError(f"Argument `x` must be an array. Received: x of type {type(x).__name__}")
     if len(x) == 0:
         raise ValueError("Argument `x` must hold at least one image. Received: an empty batch")
-    check_images(x, "x", vae.image_shape, vae.likelihood.bounds)
-    generator = keras.random.SeedGenerator(seed)
-    for start in range(0, len(x), 256):
-        images = ops.convert_to_tensor(x[start : start + 256], "float32")
-        z_mean, z_log_var = vae.encoder(images, training=False)
-        draws = _samples(vae, images, z_mean, z_log_var, num_samples, generator)
-        yield z_mean, z_log_var, draws
+    check_images(x, "x", vae.image_shape if vae.built else None, vae.likelihood.bounds)
 
 
 def _samples(vae, images, z_mean, z_log_var, num_samples, generator):
     """Yields `log p(x|z)` and `log p(z) - log q(z|x)`, both `(samples, batch)`, in float64."""
     batch = len(images)
-    at_once = max(1, CHUNK // batch)
+    at_once = max(1, CHUNK // math.prod(images.shape))
     for start in range(0, num_samples, at_once):
         count = min(at_once, num_samples - start)
-        epsilon = keras.random.normal((count, *z_mean.shape), seed=generator)
+        epsilon = keras.random.normal((count, *z_mean.shape), dtype=z_mean.dtype, seed=generator)
         z = z_mean + ops.exp(z_log_var / 2) * epsilon
-        parameters = vae.decoder(ops.reshape(z, (-1, *z.shape[2:])), training=False)
-        repeated = ops.tile(images, (count, *[1] * (len(images.shape) - 1)))
-        log_p = ops.reshape(vae.likelihood(repeated, parameters), (count, batch))
+        log_p = ops.reshape(_log_likelihoods(vae, images, z), (count, batch))
         # The normalizing constants 2 pi of the prior and the posterior cancel.
         log_ratio = (ops.square(epsilon) - ops.square(z) + z_log_var) / 2
         log_ratio = ops.sum(ops.reshape(log_ratio, (count, batch, -1)), axis=2)
         yield tuple(np.asarray(ops.convert_to_numpy(t), "float64") for t in (log_p, log_ratio))
+
+
+def _log_likelihoods(vae, images, z):
+    """Returns `log p(x|z)`, `(samples * batch,)`, of codes `(samples, batch, ...)`."""
+    parameters = vae.decoder(ops.reshape(z, (-1, *z.shape[2:])), training=False)
+    repeated = ops.tile(images, (len(z), *[1] * (len(images.shape) - 1)))
+    log_p = vae.likelihood(repeated, parameters)
+    if tuple(log_p.shape) != (len(repeated),):
+        raise ValueError(
+            "The model's likelihood must return `log p(x|z)`, one number per image, of shape "
+            f"({len(repeated)},). Received: {type(vae.likelihood).__name__} returned shape "
+            f"{tuple(log_p.shape)}"
+        )
+    return log_p
 
 
 def active_units(z_mean, threshold=0.01):
@@ -113,8 +143,12 @@ def active_units(z_mean, threshold=0.01):
 
     Returns:
         Bool array `(latent_dim,)`.
+
+    Raises:
+        ValueError: if `z_mean` is empty, not an array of that shape, or holds
+            NaN.
     """
-    return np.var(z_mean, axis=0) > threshold
+    return np.var(check_codes(z_mean, "z_mean"), axis=0) > threshold
 
 
 def coverage(codes, num_neighbors=5, seed=0):
@@ -127,14 +161,24 @@ def coverage(codes, num_neighbors=5, seed=0):
 
     Args:
         codes: Array `(n, latent_dim)`.
-        num_neighbors: Integer >= 1.
+        num_neighbors: Integer >= 1 and < n.
         seed: Integer, of the draws from the prior.
 
     Returns:
         Float in [0, 1].
+
+    Raises:
+        ValueError: if `codes` is not an array of that shape or holds NaN, or
+            `num_neighbors` is out of range.
     """
     from sklearn.neighbors import NearestNeighbors
 
+    codes = check_codes(codes, "codes")
+    if not 1 <= num_neighbors < len(codes):
+        raise ValueError(
+            f"Argument `num_neighbors` must be >= 1 and less than the {len(codes)} codes. "
+            f"Received: num_neighbors={num_neighbors}"
+        )
     draws = np.random.default_rng(seed).standard_normal(codes.shape)
     # The nearest fellow of a draw is the draw itself.
     fellows = NearestNeighbors(n_neighbors=num_neighbors + 1).fit(draws)
@@ -159,8 +203,53 @@ def hole_fraction(model, z, codes, tolerance=0.5):
 
     Returns:
         Float in [0, 1].
+
+    Raises:
+        ValueError: if `z` or `codes` is not an array of that shape or holds
+            NaN, or the two differ in `latent_dim`.
     """
-    z = np.asarray(z, "float32")
+    z, codes = check_codes(z, "z"), check_codes(codes, "codes")
+    if z.shape[1] != codes.shape[1]:
+        raise ValueError(
+            "Arguments `z` and `codes` must have the same length of code. "
+            f"Received: z of shape {z.shape}, codes of shape {codes.shape}"
+        )
     unit = np.sqrt(np.mean(np.var(codes, axis=0)))
     distance = np.linalg.norm(model.encode(model.decode(z)) - z, axis=1)
     return float(np.mean(distance > tolerance * unit))
+
+
+def frechet_distance(features, reference):
+    """Measures how far apart two sets of images are, in the features of a network.
+
+    `|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2))` with the means `m` and the
+    covariances `S` of the features: the squared Wasserstein distance between
+    two Gaussians (Dowson & Landau, 1982; Heusel et al., 2017). Sampling noise
+    adds to it: compare only sets of one size.
+
+    Args:
+        features: Array `(n, num_features)`.
+        reference: Array `(m, num_features)`, of the same network.
+
+    Returns:
+        Float >= 0, in squared units of the features.
+
+    Raises:
+        ValueError: if an array is not of that shape, holds NaN or fewer than
+            two rows, or the two differ in `num_features`.
+    """
+    features, reference = check_codes(features, "features"), check_codes(reference, "reference")
+    if features.shape[1] != reference.shape[1] or min(len(features), len(reference)) < 2:
+        raise ValueError(
+            "Arguments `features` and `reference` must hold at least two rows each, of one length. "
+            f"Received: features of shape {features.shape}, reference of shape {reference.shape}"
+        )
+    moments = [(a.mean(0, "float64"), np.cov(a.T.astype("float64"))) for a in (features, reference)]
+    (mean, covariance), (other_mean, other_covariance) = moments
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
+    # Similar to S1 S2, so with its eigenvalues, and symmetric.
+    product = np.linalg.eigvalsh(root @ other_covariance @ root)
+    cross = np.sum(np.sqrt(np.maximum(product, 0.0)))
+    distance = np.sum((mean - other_mean) ** 2) - 2.0 * cross
+    return max(0.0, float(distance + np.trace(covariance) + np.trace(other_covariance)))

@@ -222,6 +222,50 @@ def curves(x, lines, x_label, y_label, title=None, log_x=False, log_y=False):
     return figure
 
 
+def curve_panels(panels, x_label, y_label, title=None):
+    """Draws curves side by side, on one scale.
+
+    Args:
+        panels: Dict, panel title to a dict of label to `(x, y)`, two arrays.
+        x_label: String.
+        y_label: String.
+        title: String, above all.
+    """
+    size = (2.3 * len(panels) + 0.4, 3.2)
+    figure, axes = _figure(1, len(panels), figsize=size, squeeze=False, sharex=True, sharey=True)
+    for (name, lines), ax in zip(panels.items(), axes[0], strict=True):
+        for label, (x, y) in lines.items():
+            ax.plot(x, y, marker="o", markersize=3, label=label)
+        ax.set_title(name, fontsize=9)
+        ax.set_xlabel(x_label, fontsize=9)
+        ax.grid(alpha=0.3)
+    axes[0, 0].set_ylabel(y_label)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def heat_maps(panels, names, title=None):
+    """Draws square matrices of values in [-1, 1] side by side.
+
+    Args:
+        panels: Dict, panel title to array `(n, n)`.
+        names: Sequence of `n` strings, of the rows and the columns.
+        title: String, above all.
+    """
+    figure, axes = _figure(1, len(panels), figsize=(3.7 * len(panels) + 2.0, 4.6), squeeze=False)
+    for (name, matrix), ax in zip(panels.items(), axes[0], strict=True):
+        shown = ax.imshow(matrix, cmap="RdBu_r", vmin=-1.0, vmax=1.0, interpolation="nearest")
+        ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+        ax.set_yticks([])
+        ax.set_title(name, fontsize=10)
+    axes[0, 0].set_yticks(range(len(names)), names, fontsize=7)
+    figure.colorbar(shown, ax=axes, shrink=0.6)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
 def bars(categories, groups, y_label, title=None):
     """Draws grouped bars: `groups` is a dict of label to one value for each category."""
     figure, ax = _figure(figsize=(max(6.0, 0.75 * len(categories)), 3.4))

@@ -76,11 +76,18 @@ def fit_mixture(codes, num_components=5, seed=0):
             f"{len(codes)}. Received: num_components={num_components}"
         )
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits  # scikit-learn's own dependency
 
-    # Keeps the covariance of a component positive that has fewer codes than dimensions.
-    ridge = 1e-3 * np.mean(np.var(codes, axis=0))
-    mixture = GaussianMixture(num_components, reg_covar=ridge, max_iter=50, random_state=seed)
-    with warnings.catch_warnings():
+    mixture = GaussianMixture(
+        num_components,
+        # Keeps the covariance of a component positive that has fewer codes than dimensions.
+        reg_covar=1e-3 * np.mean(np.var(codes, axis=0)),
+        max_iter=50,
+        init_params="k-means++",
+        random_state=seed,
+    )
+    # Its matrices are small: more threads wait for each other, on a busy machine 30 times as long.
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not converged to the last digit serves as well
         mixture.fit(codes)
     return CodeSampler(mixture.weights_, mixture.means_, mixture.covariances_)
