@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 
 TILE = 0.85  # inches for one image
 DPI = 72  # a notebook that saves a dozen figures stays below half a megabyte
-PALETTE = 192  # colours in a saved picture
+PALETTE = 96  # colours in a saved picture
 COLORS = plt.get_cmap("tab10").colors
 
 
