@@ -46,8 +46,24 @@ class Likelihood(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must implement `mean`.")
 
 
+class PerValue(Likelihood):
+    """Base class: scores each value by itself, wherever it is in the image."""
+
+    def call(self, x, parameters):
+        check_decoded(x, parameters)
+        # XLA for processors fuses the score of a row into its sum, but not that of a block.
+        return super().call(in_rows(x), in_rows(parameters))
+
+
+def in_rows(x):
+    """Returns a tensor of shape `(batch, ...)` as `(batch, values)`, where it knows how many."""
+    x = ops.convert_to_tensor(x)
+    sizes = x.shape[1:]
+    return x if None in sizes else ops.reshape(x, (-1, math.prod(sizes)))
+
+
 @keras.saving.register_keras_serializable(package="vae_keras")
-class Bernoulli(Likelihood):
+class Bernoulli(PerValue):
     """Each pixel is on with probability `sigmoid(logit)`; the decoder returns logits.
 
     For grey values in [0, 1] this is the usual cross-entropy, which is not a
@@ -63,7 +79,7 @@ class Bernoulli(Likelihood):
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
-class ContinuousBernoulli(Likelihood):
+class ContinuousBernoulli(PerValue):
     """The Bernoulli normalized to a density on [0, 1]; the decoder returns logits.
 
     The normalizing constant is `logit / tanh(logit / 2)`
@@ -93,7 +109,7 @@ class ContinuousBernoulli(Likelihood):
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
-class Gaussian(Likelihood):
+class Gaussian(PerValue):
     """Each pixel is normal around the decoder's output, with one scale for all.
 
     Args:
