@@ -31,7 +31,6 @@ from vae_keras.datasets import fashion_mnist
 from vae_keras.training import data
 fashion_mnist.SYNTHETIC_SIZES = {SIZES}
 {{before}}
-from vae_keras.likelihoods import Gaussian
 from vae_keras.train import main
 sys.exit(main(sys.argv[1:]))
 """
