@@ -5,12 +5,13 @@
 For each Keras backend that is installed, and for the dense VAE (28x28, batches of 256) and the
 faces VAE (64x64x3, batches of 64), milliseconds per step with Adam of
 - bare: the same maths in the backend's own operations, jitted, no Keras (`benchmarks/bare/`);
-- ours: `VAE.train_step`, compiled as `fit` compiles it;
-- Keras: the step that `keras.Model` would take with the same `compute_loss`;
-- fit: `VAE.fit` on an array, feeding, metrics and callbacks included.
-The batch of the first three stays where it is. The four take turns, so that other work on the
-machine slows all of them; the table gives medians, of the milliseconds and of each turn's ratio to
-the bare loop.
+- ours: `VAE.train_step`, compiled as `fit` compiles it, with `FusedAdam`;
+- Adam: the same with `keras.optimizers.Adam`;
+- Keras: the step that `keras.Model` would take with the same `compute_loss` and Keras's Adam;
+- fit: ours through `VAE.fit` on an array as the notebooks call it, with feeding, metrics and
+  callbacks, ten times as many steps.
+The batch of the others stays where it is. All take turns, so that other work on the machine slows
+all of them; the table gives medians, of the milliseconds and of each turn's ratio to the bare loop.
 """
 
 import argparse
@@ -24,21 +25,23 @@ import processes
 
 MODELS = {"dense": ((28, 28, 1), 256), "faces": ((64, 64, 3), 64)}
 ROUNDS, STEPS = 15, {"dense": 20, "faces": 4}
+FIT_STEPS = {name: 10 * steps for name, steps in STEPS.items()}
 
 
-def make_vae(model, cls=None):
+def make_vae(model, cls=None, optimizer=None, **options):
     """A VAE for that model, compiled, its weights the same every time."""
     import keras
 
     from vae_keras import VAE, networks
     from vae_keras.likelihoods import Gaussian
+    from vae_keras.optimizers import FusedAdam
 
     keras.utils.set_random_seed(0)
     if model == "dense":
         vae = (cls or VAE)(*networks.dense())
     else:
         vae = (cls or VAE)(*networks.convolutional(), Gaussian(learn_scale=True))
-    vae.compile(keras.optimizers.Adam(1e-3))
+    vae.compile((optimizer or FusedAdam)(1e-3), **options)
     vae.optimizer.build(vae.trainable_variables)
     return vae
 
@@ -74,20 +77,24 @@ def contenders(model, x):
     from vae_keras import VAE
 
     bare = importlib.import_module(f"bare.{keras.backend.backend()}")
+    adam = keras.optimizers.Adam
     keras_step = type("KerasStep", (VAE,), {"train_step": keras.Model.train_step})
-    ours, theirs, fitted = make_vae(model), make_vae(model, keras_step), make_vae(model)
+    ours, unfused = make_vae(model), make_vae(model, optimizer=adam)
+    theirs = make_vae(model, keras_step, adam)
+    at_once = 1 if keras.backend.backend() == "torch" else 8  # Keras allows no more on PyTorch
+    fitted = make_vae(model, steps_per_execution=at_once)
     parameters = [np.array(keras.ops.convert_to_numpy(p)) for p in ours.trainable_variables]
     loss = {"dense": maths.dense, "faces": maths.convolutional}[model]
 
-    def fit(steps):
-        many = np.concatenate([x] * steps)
-        start = time.perf_counter()
-        fitted.fit(many, batch_size=len(x), shuffle=False, verbose=0)
-        return time.perf_counter() - start
+    many = np.concatenate([x] * FIT_STEPS[model])
+
+    def fit(_):
+        fitted.fit(many, batch_size=len(x), verbose=0)
 
     return {
         "bare": repeated(bare, bare.make(loss, parameters, 1e-3), x),
         "ours": repeated(bare, bare.keras_step(ours), x),
+        "Adam": repeated(bare, bare.keras_step(unfused), x),
         "Keras": repeated(bare, bare.keras_step(theirs), x),
         "fit": fit,
     }
@@ -100,13 +107,14 @@ def measure(model):
     image_shape, batch_size = MODELS[model]
     x = np.random.default_rng(0).random((batch_size, *image_shape), "float32")
     runs, steps = contenders(model, x), STEPS[model]
-    check_same_maths({name: runs[name](1) for name in ("bare", "ours", "Keras")})
+    check_same_maths({name: runs[name](1) for name in ("bare", "ours", "Adam", "Keras")})
     seconds = {name: [] for name in runs}
     for turn, (name, run) in itertools.product(range(ROUNDS + 2), runs.items()):
         start = time.perf_counter()
         run(steps)
         if turn >= 2:  # the first turns compile and warm up
-            seconds[name].append((time.perf_counter() - start) / steps)
+            taken = FIT_STEPS[model] if name == "fit" else steps
+            seconds[name].append((time.perf_counter() - start) / taken)
     return {
         name: (
             1e3 * statistics.median(values),
@@ -133,7 +141,7 @@ def main():
         print(json.dumps(measure(only)))
         return
     print(f"{'backend':<12}{'model':<8}{'bare ms':>9}", end="")
-    print(*(f"{name:>15}" for name in ("ours", "Keras", "fit")), sep="")
+    print(*(f"{name:>15}" for name in ("ours", "Adam", "Keras", "fit")), sep="")
     for backend, model in itertools.product(processes.BACKENDS, MODELS):
         times, reason = processes.measure(__file__, backend, "--only", model)
         if reason:

@@ -1,6 +1,7 @@
 """Importing the package imports Keras and NumPy, nothing heavier."""
 
 import ast
+import platform
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,13 @@ def test_keras_numpy_and_one_backend_are_enough(run_python):
     imported, shape = run_python(ALONE, missing).splitlines()
     assert imported == "['vae_keras']"
     assert shape == "(2, 8, 8, 1)"
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="is about x86")
+@pytest.mark.parametrize("given", [None, "0"])
+def test_tensorflow_may_use_onednn_unless_it_is_told_not_to(run_python, monkeypatch, given):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+    script = "import os, vae_keras; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    assert run_python(script).split()[-1] == (given or "1")

@@ -1,14 +1,15 @@
 """Variational autoencoders in Keras: the chapter's building blocks, ready for reuse."""
 
-from vae_keras.backends import check_environment
+from vae_keras.backends import check_environment, use_onednn
 from vae_keras.quiet import quiet_start
 
 with quiet_start():
     check_environment()
+    use_onednn()
     import keras  # noqa: F401  the import that talks
 
 # isort: split
-from vae_keras import datasets, latent, likelihoods, losses, models, networks, sampling
+from vae_keras import datasets, latent, likelihoods, losses, models, networks, optimizers, sampling
 from vae_keras.losses import kl_divergence
 from vae_keras.models import VAE, Autoencoder
 from vae_keras.sampling import Sampling
@@ -26,5 +27,6 @@ __all__ = [
     "losses",
     "models",
     "networks",
+    "optimizers",
     "sampling",
 ]

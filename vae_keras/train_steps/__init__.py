@@ -1,4 +1,4 @@
-"""One training step per Keras backend: gradients and replicas only, chosen once."""
+"""One training step per Keras backend: gradients, their use, and replicas; chosen once."""
 
 import importlib
 
@@ -19,3 +19,4 @@ def load(backend):
 
 _backend = load(keras.backend.backend())
 train_step, replica_seed = _backend.train_step, _backend.replica_seed
+adam_update = getattr(_backend, "adam_update", None)  # where the backend's compiler needs help

@@ -1,4 +1,4 @@
-"""The training step on TensorFlow."""
+"""The training step on TensorFlow, and Adam's in one operation."""
 
 import keras
 import tensorflow as tf
@@ -32,3 +32,31 @@ def replica_seed(seed):
     replica = 0 if context is None else context.replica_id_in_sync_group
     # Far apart, so that layers with neighbouring seeds do not meet.
     return seed + tf.cast([1_000_003 * replica, 0], seed.dtype)
+
+
+def adam_update(adam, gradient, variable, momentum, velocity, learning_rate):
+    """Updates a variable and its two moments in one operation.
+
+    Args:
+        adam: The `keras.optimizers.Adam`, for its settings and iterations.
+        gradient: Tensor, shaped like the variable.
+        variable: `tf.Variable`, as are `momentum` and `velocity`.
+        learning_rate: Scalar.
+    """
+
+    def number(value):
+        return tf.cast(value, variable.dtype)
+
+    step = number(adam.iterations + 1)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=momentum.handle,
+        v=velocity.handle,
+        beta1_power=number(adam.beta_1) ** step,
+        beta2_power=number(adam.beta_2) ** step,
+        lr=number(learning_rate),
+        beta1=number(adam.beta_1),
+        beta2=number(adam.beta_2),
+        epsilon=number(adam.epsilon),
+        grad=number(gradient),
+    )

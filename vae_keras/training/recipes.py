@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 
 from vae_keras import VAE, likelihoods, networks
+from vae_keras.optimizers import FusedAdam
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Recipe:
         networks: Function of `image_shape` and `latent_dim` that returns an
             encoder and a decoder.
         peak_learning_rate: Float, reached after a tenth of the steps.
-        adam: Dict, further arguments of `keras.optimizers.Adam`.
+        adam: Dict, further arguments of `FusedAdam`.
     """
 
     networks: Callable
@@ -69,7 +70,7 @@ def compile_vae(vae, settings, steps_per_epoch):
     """Compiles `vae` for a training of `settings.epochs` epochs of so many steps."""
     recipe = RECIPES[settings.data]
     schedule = warmup_and_cosine(recipe.peak_learning_rate, settings.epochs * steps_per_epoch)
-    vae.compile(keras.optimizers.Adam(schedule, **recipe.adam))
+    vae.compile(FusedAdam(schedule, **recipe.adam))
     vae.optimizer.build(vae.trainable_variables)
 
 

@@ -1,0 +1,125 @@
+"""FusedAdam is Adam, in fewer operations."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import BACKEND, assert_same_parameters, get_parameters, on_tensorflow, remove_noise
+
+from vae_keras.optimizers import FusedAdam
+
+OPTIONS = {
+    "as it is": {},
+    "betas": {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-2},
+    "clipped": {"clipnorm": 0.1},
+    "clipped in all": {"global_clipnorm": 0.1},
+    "accumulated": {"gradient_accumulation_steps": 2},
+    "averaged": {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 5},
+    "decayed": {"weight_decay": 0.1},
+    "amsgrad": {"amsgrad": True},
+    "scheduled": {"learning_rate": keras.optimizers.schedules.ExponentialDecay(1e-2, 10, 0.1)},
+}
+HOW = [("float32", {"jit_compile": True}), ("mixed_float16", {}), ("mixed_bfloat16", {})]
+
+
+def train(make_vae, parameters, images, optimizer, **how):
+    """Twenty steps; returns the weights."""
+    vae = make_vae(parameters=parameters)
+    remove_noise(vae)
+    vae.compile(optimizer, **how)
+    vae.fit(images[:8], batch_size=4, epochs=10, shuffle=False, verbose=0)
+    return get_parameters(vae)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_it_takes_the_steps_of_adam(make_vae, parameters, images, options):
+    options = {"learning_rate": 1e-2, **options}
+    adam, fused = (
+        train(make_vae, parameters, images, cls(**options), run_eagerly=True)
+        for cls in (keras.optimizers.Adam, FusedAdam)
+    )
+    assert_same_parameters(adam, fused, rtol=1e-4, atol=1e-5)
+    moved = max(np.abs(new - old).max() for new, old in zip(fused, parameters, strict=True))
+    assert moved > 1e-2
+
+
+@on_tensorflow
+@pytest.mark.parametrize(("precision", "how"), HOW, ids=str)
+def test_it_does_so_however_it_runs(policy, make_vae, parameters, images, precision, how):
+    policy(precision)
+    adam, fused = (
+        train(make_vae, parameters, images, cls(1e-2), **how)
+        for cls in (keras.optimizers.Adam, FusedAdam)
+    )
+    # Where a gradient is rounded to zero or not, Adam takes a whole step or none.
+    assert_same_parameters(adam, fused, rtol=1e-3, atol=1e-4 if precision == "float32" else 2e-2)
+
+
+@on_tensorflow
+def test_a_variable_is_updated_by_one_operation(make_vae, images):
+    import tensorflow as tf
+
+    vae = make_vae(optimizer=FusedAdam(1e-3), traced=True)
+    vae.optimizer.build(vae.trainable_variables)
+    graph = tf.function(vae.train_step).get_concrete_function((images,)).graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert kinds.count("ResourceApplyAdam") == len(vae.trainable_variables)
+
+
+@on_tensorflow
+def test_a_sparse_gradient_trains_as_with_adam():
+    tables = []
+    for cls in (keras.optimizers.Adam, FusedAdam):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 2)])
+        model.compile(cls(1e-2), "mse")
+        model.fit(np.arange(12).reshape(4, 3) % 4, np.ones((4, 3, 2)), epochs=3, verbose=0)
+        tables.append(get_parameters(model))
+    assert_same_parameters(*tables)
+
+
+def test_it_is_saved_with_a_model_and_goes_on_from_there(make_vae, images, tmp_path):
+    vae = make_vae(optimizer=FusedAdam(1e-2, global_clipnorm=3.0), traced=True)
+    remove_noise(vae)
+    vae.fit(images, verbose=0)
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.saving.load_model(tmp_path / "vae.keras")
+    remove_noise(loaded)
+    assert loaded.optimizer.global_clipnorm == 3.0
+    assert isinstance(loaded.optimizer, FusedAdam) == (BACKEND == "tensorflow")
+    for model in (vae, loaded):
+        model.fit(images, shuffle=False, verbose=0)
+    assert_same_parameters(get_parameters(vae), get_parameters(loaded))
+
+
+MIRRORED = """
+    import numpy as np
+    import tensorflow as tf
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+    import contextlib, sys
+    import keras
+    sys.path.insert(0, sys.argv[1])
+    from helpers import assert_same_parameters, get_parameters, remove_noise
+    from vae_keras import VAE, networks
+    from vae_keras.optimizers import FusedAdam
+
+    images = np.random.default_rng(0).random((16, 8, 8, 1), "float32")
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    trained = []
+    for scope in (contextlib.nullcontext(), strategy.scope()):
+        with scope:
+            keras.utils.set_random_seed(0)
+            vae = VAE(*networks.dense((8, 8, 1), units=(16,)))
+            remove_noise(vae)
+            vae.compile(FusedAdam(1e-3))
+        vae.fit(images, batch_size=8, epochs=3, shuffle=False, verbose=0)
+        trained.append(get_parameters(vae))
+    assert_same_parameters(*trained, rtol=1e-4, atol=1e-5)
+    print("same")
+"""
+
+
+@on_tensorflow
+def test_two_replicas_train_as_one(run_python, request):
+    assert run_python(MIRRORED, request.path.parent).endswith("same\n")
