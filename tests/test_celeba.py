@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 
 import vae_keras
 from vae_keras import datasets
-from vae_keras.datasets import celeba, decode_cache
+from vae_keras.datasets import celeba, decode_cache, decoding
 from vae_keras.datasets.celeba import attribute_index, find_source, load_celeba
 
 NAMES = [f"{number:06d}.jpg" for number in range(1, 13)]
@@ -32,10 +33,10 @@ for name, path in (
 ):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [path]
-from vae_keras.datasets import celeba, decode_cache
+from vae_keras.datasets import celeba, decode_cache, decoding
 decode_cache.CHUNK, decode_cache.PIECE = 2, 1
-decode = celeba._decode
-celeba._decode = lambda *arguments: (time.sleep(0.1), decode(*arguments))[1]
+read = celeba._read
+celeba._read = lambda *arguments: (time.sleep(0.1), read(*arguments))[1]
 celeba.load_celeba(sys.argv[1], image_size=16)
 """
 
@@ -339,8 +340,8 @@ def test_an_image_size_must_be_a_positive_integer(root, image_size):
 
 def test_images_are_decoded_once_per_size_and_per_set_of_files(root, cache, monkeypatch):
     decoded = []
-    decode = celeba._decode
-    monkeypatch.setattr(celeba, "_decode", lambda *a: (decoded.append(a[1]), decode(*a))[1])
+    read = celeba._read
+    monkeypatch.setattr(celeba, "_read", lambda *a: (decoded.append(a[1]), read(*a))[1])
     load_celeba(root, image_size=16)
     load_celeba(root, image_size=16)
     assert len(decoded) == 12
@@ -357,17 +358,17 @@ def test_an_interrupted_decode_is_continued(root, cache, monkeypatch, survived):
     expected = whole_file(root, cache)
     monkeypatch.setattr(decode_cache, "CHUNK", 2)
     monkeypatch.setattr(decode_cache, "PIECE", 1)
-    decode, decoded = celeba._decode, []
+    read, decoded = celeba._read, []
 
-    def interrupted(files, name, image_size):
+    def interrupted(files, name):
         if files.names.index(name) >= survived:
             raise KeyboardInterrupt
-        return decode(files, name, image_size)
+        return read(files, name)
 
-    monkeypatch.setattr(celeba, "_decode", interrupted)
+    monkeypatch.setattr(celeba, "_read", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_celeba(root, image_size=16)
-    monkeypatch.setattr(celeba, "_decode", lambda *a: (decoded.append(a[1]), decode(*a))[1])
+    monkeypatch.setattr(celeba, "_read", lambda *a: (decoded.append(a[1]), read(*a))[1])
     load_celeba(root, image_size=16)
     assert sorted(decoded) == NAMES[survived // 2 * 2 :]
     (path,) = cache.iterdir()
@@ -409,6 +410,84 @@ def test_two_processes_decode_the_same_file_at_the_same_time(root, cache):
     assert [process.wait(timeout=30) for process in processes] == [0, 0]
     (path,) = cache.iterdir()
     assert path.read_bytes() == expected
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Has images decoded by other processes however few they are; returns those started."""
+    started, popen = [], subprocess.Popen
+
+    def start(*arguments, **kwargs):
+        started.append(popen(*arguments, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(decoding, "FEW", 0)
+    monkeypatch.setattr(decoding.subprocess, "Popen", start)
+    return started
+
+
+def test_other_processes_decode_the_same_images(root, cache, processes, monkeypatch):
+    monkeypatch.setattr(decoding, "FEW", 12)
+    expected = whole_file(root, cache)
+    assert not processes
+    monkeypatch.setattr(decoding, "FEW", 11)
+    monkeypatch.setattr(decode_cache, "PIECE", 2)
+    load_celeba(root, image_size=16)
+    (path,) = cache.iterdir()
+    assert path.read_bytes() == expected
+    assert len(processes) == os.cpu_count()
+    assert all(process.returncode is not None for process in processes)
+
+
+def test_a_damaged_image_is_named_by_other_processes_too(root, processes):
+    path = root / "img_align_celeba" / NAMES[5]
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ValueError, match=f"Image {NAMES[5]} is truncated or corrupt"):
+        load_celeba(root, image_size=16)
+    assert all(process.returncode is not None for process in processes)
+
+
+def test_a_process_that_dies_is_missed(processes):
+    with decoding.Decoder(1) as decoder:
+        decoder([jpeg(0)], 16)
+        for process in processes:
+            process.kill()
+        with pytest.raises(OSError, match=r"has ended before its work was done.*goes on"):
+            decoder([jpeg(0)], 16)
+
+
+def test_processes_end_with_the_one_that_asks(tmp_path):
+    content = tmp_path / "image.jpg"
+    content.write_bytes(jpeg(0))
+    script = f"""
+import importlib.util, os, signal, sys
+spec = importlib.util.spec_from_file_location("decoding", {decoding.__file__!r})
+decoding = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(decoding)
+decoder = decoding.Decoder(10_000)
+decoder([open(sys.argv[1], "rb").read()], 16)
+print(*[process.pid for process in decoder._processes], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", script, str(content)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL
+    assert not done.stderr
+    pids = list(map(int, done.stdout.split()))
+    assert pids
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in pids)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")  # what nobody waits for stays as a zombie
+        return not state.exists() or " Z " not in state.read_text()
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def test_a_record_without_its_file_is_not_believed(root, cache):

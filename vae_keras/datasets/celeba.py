@@ -1,7 +1,7 @@
 """CelebA, or faces drawn in its place: arrays out, no model."""
 
 import difflib
-import io
+import importlib.util
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_keras.datasets import celeba_files, decode_cache, storage, synthetic
+from vae_keras.datasets import celeba_files, decode_cache, decoding, storage, synthetic
 from vae_keras.datasets.sources import requested
 from vae_keras.datasets.synthetic import faces
 
-# The square around the face that most papers on VAEs use: 148 pixels of a width of 178.
-CROP = 148 / 178
 DECODER_VERSION = b"1"  # of the crop and of the resizing
 SYNTHETIC_COUNT = 8_000
 SYNTHETIC_SEED = 0
@@ -134,41 +132,38 @@ def _load_real(root, image_size):
     attributes, attribute_names = celeba_files.read_attributes(root, files.names)
     is_test = celeba_files.read_test_split(root, files.names)
 
-    def decode(start, stop):
-        return np.stack([_decode(files, name, image_size) for name in files.names[start:stop]])
-
     key = storage.fingerprint([files.fingerprint.encode(), DECODER_VERSION])
-    images = decode_cache.cached_images(
-        storage.cache_folder() / f"celeba-{image_size}px-{key}.npy",
-        (len(files.names), image_size, image_size, 3),
-        decode,
-        "Decoding CelebA, once",
-    )
+    with decoding.Decoder(len(files.names)) as decoder:
+        images = decode_cache.cached_images(
+            storage.cache_folder() / f"celeba-{image_size}px-{key}.npy",
+            (len(files.names), image_size, image_size, 3),
+            lambda start, stop: _decode(files, files.names[start:stop], image_size, decoder),
+            "Decoding CelebA, once",
+        )
     return CelebA(images, attributes, attribute_names, is_test, "real", None)
 
 
-def _decode(files, name, image_size):
-    """Returns one image, cropped to its central square and resized, uint8."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("Reading CelebA requires Pillow: `pip install pillow`.") from error
+def _decode(files, names, image_size, decoder):
+    """Returns images, cropped to their central squares and resized, a uint8 array."""
+    if importlib.util.find_spec("PIL") is None:
+        raise ImportError("Reading CelebA requires Pillow: `pip install pillow`.")
+    images = decoder([_read(files, name) for name in names], image_size)
+    if isinstance(images, tuple):
+        position, reason = images
+        raise _damaged(names[position], reason)
+    return images
 
+
+def _read(files, name):
+    """Returns the bytes of one file."""
     try:
-        with Image.open(io.BytesIO(files.read(name))) as image:
-            image.load()
-            side = min(CROP * image.width, image.height)
-            left, top = (image.width - side) / 2, (image.height - side) / 2
-            # `convert` copies even where there is nothing to convert.
-            image = image if image.mode == "RGB" else image.convert("RGB")
-            image = image.resize(
-                (image_size, image_size),
-                Image.Resampling.BILINEAR,  # in Pillow, antialiased
-                box=(left, top, left + side, top + side),
-            )
-            return np.asarray(image)
-    except (OSError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"Image {name} is truncated or corrupt ({error}).") from error
+        return files.read(name)
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name, reason):
+    return ValueError(f"Image {name} is truncated or corrupt ({reason}).")
 
 
 def _load_synthetic(image_size):
