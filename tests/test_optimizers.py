@@ -89,37 +89,3 @@ def test_it_is_saved_with_a_model_and_goes_on_from_there(make_vae, images, tmp_p
     for model in (vae, loaded):
         model.fit(images, shuffle=False, verbose=0)
     assert_same_parameters(get_parameters(vae), get_parameters(loaded))
-
-
-MIRRORED = """
-    import numpy as np
-    import tensorflow as tf
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-    import contextlib, sys
-    import keras
-    sys.path.insert(0, sys.argv[1])
-    from helpers import assert_same_parameters, get_parameters, remove_noise
-    from vae_keras import VAE, networks
-    from vae_keras.optimizers import FusedAdam
-
-    images = np.random.default_rng(0).random((16, 8, 8, 1), "float32")
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    trained = []
-    for scope in (contextlib.nullcontext(), strategy.scope()):
-        with scope:
-            keras.utils.set_random_seed(0)
-            vae = VAE(*networks.dense((8, 8, 1), units=(16,)))
-            remove_noise(vae)
-            vae.compile(FusedAdam(1e-3))
-        vae.fit(images, batch_size=8, epochs=3, shuffle=False, verbose=0)
-        trained.append(get_parameters(vae))
-    assert_same_parameters(*trained, rtol=1e-4, atol=1e-5)
-    print("same")
-"""
-
-
-@on_tensorflow
-def test_two_replicas_train_as_one(run_python, request):
-    assert run_python(MIRRORED, request.path.parent).endswith("same\n")
