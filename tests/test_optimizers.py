@@ -22,12 +22,13 @@ HOW = [("float32", {"jit_compile": True}), ("mixed_float16", {}), ("mixed_bfloat
 
 
 def train(make_vae, parameters, images, optimizer, **how):
-    """Twenty steps; returns the weights."""
+    """Twenty steps; returns the weights and the moments, which another backend may go on from."""
     vae = make_vae(parameters=parameters)
     remove_noise(vae)
     vae.compile(optimizer, **how)
     vae.fit(images[:8], batch_size=4, epochs=10, shuffle=False, verbose=0)
-    return get_parameters(vae)
+    moments = map(keras.ops.convert_to_numpy, vae.optimizer.variables)
+    return get_parameters(vae) + [np.array(moment, "float32") for moment in moments]
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
@@ -38,7 +39,7 @@ def test_it_takes_the_steps_of_adam(make_vae, parameters, images, options):
         for cls in (keras.optimizers.Adam, FusedAdam)
     )
     assert_same_parameters(adam, fused, rtol=1e-4, atol=1e-5)
-    moved = max(np.abs(new - old).max() for new, old in zip(fused, parameters, strict=True))
+    moved = max(np.abs(new - old).max() for new, old in zip(fused, parameters, strict=False))
     assert moved > 1e-2
 
 
@@ -47,7 +48,7 @@ def test_it_takes_the_steps_of_adam(make_vae, parameters, images, options):
 def test_it_does_so_however_it_runs(policy, make_vae, parameters, images, precision, how):
     policy(precision)
     adam, fused = (
-        train(make_vae, parameters, images, cls(1e-2), **how)
+        train(make_vae, parameters, images, cls(1e-2), **how)[: len(parameters)]
         for cls in (keras.optimizers.Adam, FusedAdam)
     )
     # Where a gradient is rounded to zero or not, Adam takes a whole step or none.
