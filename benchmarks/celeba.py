@@ -32,12 +32,12 @@ PART = 64  # files that a process takes at a time
 
 def decode_some(root, start, stop):
     """Decodes files and keeps nothing: what a core can do."""
-    from vae_keras.datasets import celeba_files, decoding
+    from vae_keras.datasets import celeba_files, jpeg
 
     files = opened.setdefault(root, None) or celeba_files.find_images(Path(root))
     opened[root] = files
     for name in files.names[start:stop]:
-        decoding.decode(files.read(name), 64)
+        jpeg.decode(files.read(name), 64)
 
 
 opened = {}

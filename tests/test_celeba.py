@@ -23,8 +23,8 @@ NAMES = [f"{number:06d}.jpg" for number in range(1, 13)]
 ATTRIBUTES = ("Smiling", "Eyeglasses", "Wearing_Hat")
 VALUES = np.arange(36).reshape(12, 3) % 5 < 2
 
-# Decodes slowly, in a process of its own and without Keras.
-SLOWLY = f"""
+# For a process of its own that does without Keras.
+WITHOUT_KERAS = f"""
 import sys, time, types
 sys.modules["keras"] = types.ModuleType("keras")
 for name, path in (
@@ -33,7 +33,10 @@ for name, path in (
 ):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [path]
-from vae_keras.datasets import celeba, decode_cache, decoding
+"""
+
+SLOWLY = f"""{WITHOUT_KERAS}
+from vae_keras.datasets import celeba, decode_cache
 decode_cache.CHUNK, decode_cache.PIECE = 2, 1
 read = celeba._read
 celeba._read = lambda *arguments: (time.sleep(0.1), read(*arguments))[1]
@@ -459,11 +462,9 @@ def test_a_process_that_dies_is_missed(processes):
 def test_processes_end_with_the_one_that_asks(tmp_path):
     content = tmp_path / "image.jpg"
     content.write_bytes(jpeg(0))
-    script = f"""
-import importlib.util, os, signal, sys
-spec = importlib.util.spec_from_file_location("decoding", {decoding.__file__!r})
-decoding = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(decoding)
+    script = f"""{WITHOUT_KERAS}
+import os, signal
+from vae_keras.datasets import decoding
 decoder = decoding.Decoder(10_000)
 decoder([open(sys.argv[1], "rb").read()], 16)
 print(*[process.pid for process in decoder._processes], flush=True)
