@@ -7,6 +7,7 @@ import pytest
 BACKEND = keras.backend.backend()
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="is about TensorFlow")
 on_jax = pytest.mark.skipif(BACKEND != "jax", reason="is about JAX")
+on_torch = pytest.mark.skipif(BACKEND != "torch", reason="is about PyTorch")
 with_double = pytest.mark.skipif(BACKEND == "jax", reason="JAX has no float64 by default")
 
 

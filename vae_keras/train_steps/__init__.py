@@ -19,4 +19,4 @@ def load(backend):
 
 _backend = load(keras.backend.backend())
 train_step, replica_seed = _backend.train_step, _backend.replica_seed
-adam_update = getattr(_backend, "adam_update", None)  # where the backend's compiler needs help
+AdamUpdate = _backend.AdamUpdate

@@ -50,3 +50,7 @@ def train_step(model, state, data):
 def replica_seed(seed):
     """Returns the seed: one draw fills a global array, however it is sharded."""
     return seed
+
+
+class AdamUpdate:
+    """Adam's update as it is: the compiler makes one operation of it."""

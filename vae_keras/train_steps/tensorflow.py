@@ -34,29 +34,28 @@ def replica_seed(seed):
     return seed + tf.cast([1_000_003 * replica, 0], seed.dtype)
 
 
-def adam_update(adam, gradient, variable, momentum, velocity, learning_rate):
-    """Updates a variable and its two moments in one operation.
+class AdamUpdate:
+    """Adam's update of a variable and its two moments in one operation."""
 
-    Args:
-        adam: The `keras.optimizers.Adam`, for its settings and iterations.
-        gradient: Tensor, shaped like the variable.
-        variable: `tf.Variable`, as are `momentum` and `velocity`.
-        learning_rate: Scalar.
-    """
+    def update_step(self, gradient, variable, learning_rate):
+        is_sparse = isinstance(gradient, tf.IndexedSlices)  # of an embedding
+        if self.amsgrad or is_sparse:
+            super().update_step(gradient, variable, learning_rate)
+            return
 
-    def number(value):
-        return tf.cast(value, variable.dtype)
+        def number(value):
+            return tf.cast(value, variable.dtype)
 
-    step = number(adam.iterations + 1)
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=momentum.handle,
-        v=velocity.handle,
-        beta1_power=number(adam.beta_1) ** step,
-        beta2_power=number(adam.beta_2) ** step,
-        lr=number(learning_rate),
-        beta1=number(adam.beta_1),
-        beta2=number(adam.beta_2),
-        epsilon=number(adam.epsilon),
-        grad=number(gradient),
-    )
+        index, step = self._get_variable_index(variable), number(self.iterations + 1)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=number(self.beta_1) ** step,
+            beta2_power=number(self.beta_2) ** step,
+            lr=number(learning_rate),
+            beta1=number(self.beta_1),
+            beta2=number(self.beta_2),
+            epsilon=number(self.epsilon),
+            grad=number(gradient),
+        )

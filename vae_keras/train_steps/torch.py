@@ -1,4 +1,6 @@
-"""The training step on PyTorch."""
+"""The training step on PyTorch, and Adam's in one operation."""
+
+import math
 
 import keras
 import torch
@@ -31,3 +33,35 @@ def train_step(model, data):
 def replica_seed(seed):
     """Returns the seed: there is one replica."""
     return seed
+
+
+class AdamUpdate:
+    """Adam's update of all variables and their moments in one operation."""
+
+    @torch.no_grad()
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        indices = [self._get_variable_index(variable) for variable in variables]
+
+        def values(moments):
+            return [moments[index].value for index in indices]
+
+        step = keras.ops.convert_to_tensor(self.iterations) + 1
+        correction = torch.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        # At step infinity PyTorch corrects nothing. By its own correction its `epsilon` would
+        # be another one than Keras's.
+        never = torch.full_like(correction, math.inf)
+        torch._fused_adam_(
+            [variable.value for variable in variables],
+            gradients,
+            values(self._momentums),
+            values(self._velocities),
+            values(self._velocity_hats) if self.amsgrad else [],
+            [never] * len(variables),
+            lr=correction * keras.ops.convert_to_tensor(learning_rate),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            weight_decay=0.0,  # Keras has done it
+            eps=self.epsilon,
+            amsgrad=self.amsgrad,
+            maximize=False,
+        )
