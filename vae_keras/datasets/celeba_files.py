@@ -119,11 +119,12 @@ def read_attributes(root, names):
     lines = _numbered_lines(path)
     if path.suffix == ".txt" and lines and lines[0][1].strip().isdigit():
         lines = lines[1:]  # the official list begins with the number of its rows
-    header = _split(path, lines[0][1]) if lines else []
+    header = lines[0][1].strip().split(_separator(path)) if lines else []
     attribute_names = tuple(header[1:] if path.suffix == ".csv" else header)
-    rows = _parse(path, lines[1:], {"1": True, "-1": False}, len(attribute_names))
+    rows = _parse(path, lines[1:], {"1": 1, "-1": 0}, len(attribute_names))
     _check_agreement(path, names, rows)
-    return np.array([rows[name] for name in names], "bool"), attribute_names
+    values = np.frombuffer(b"".join(rows[name] for name in names), "bool").copy()
+    return values.reshape(len(names), len(attribute_names)), attribute_names
 
 
 def read_test_split(root, names):
@@ -165,17 +166,17 @@ def _numbered_lines(path):
     return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _split(path, line):
-    return line.strip().split(",") if path.suffix == ".csv" else line.split()
+def _separator(path):
+    return "," if path.suffix == ".csv" else None
 
 
 def _parse(path, lines, meaning, width):
-    """Returns the values of each file, a dict of lists of `width` values of `meaning`."""
-    rows = {}
+    """Returns the values of each file: a dict of bytes, `width` values of `meaning`."""
+    rows, separator = {}, _separator(path)
     for number, line in lines:
-        name, *values = _split(path, line)
+        name, *values = line.strip().split(separator)
         try:
-            rows[name] = [meaning[value] for value in values]
+            rows[name] = bytes(map(meaning.__getitem__, values))
         except KeyError:
             values = []
         if len(values) != width:
