@@ -13,7 +13,6 @@ import argparse
 import importlib.util
 import json
 import math
-import os
 import subprocess
 import sys
 import time
@@ -134,7 +133,7 @@ CONTENDERS = {
 def measure(name, backend):
     """Runs one contender in a fresh process; returns its `(epochs, seconds, nats)`."""
     command = [sys.executable, __file__, "--only", name]
-    environment = {**os.environ, "KERAS_BACKEND": backend}
+    environment = processes.environment(backend)
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     if result.returncode:
         return []
