@@ -17,6 +17,7 @@ from PIL import Image
 import vae_keras
 from vae_keras import datasets
 from vae_keras.datasets import celeba, decode_cache, decoding
+from vae_keras.datasets import jpeg as jpeg_module
 from vae_keras.datasets.celeba import attribute_index, find_source, load_celeba
 
 NAMES = [f"{number:06d}.jpg" for number in range(1, 13)]
@@ -448,6 +449,17 @@ def test_a_damaged_image_is_named_by_other_processes_too(root, processes):
     with pytest.raises(ValueError, match=f"Image {NAMES[5]} is truncated or corrupt"):
         load_celeba(root, image_size=16)
     assert all(process.returncode is not None for process in processes)
+
+
+def test_such_a_process_starts_without_numpy_and_keras(tmp_path):
+    (tmp_path / "image.jpg").write_bytes(jpeg(0))
+    script = f"""
+import runpy, sys
+decode = runpy.run_path({jpeg_module.__file__!r})["decode"]
+assert len(decode(open("image.jpg", "rb").read(), 16)) == 16 * 16 * 3
+assert not {{"numpy", "keras"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
 
 
 def test_a_process_that_dies_is_missed(processes):
