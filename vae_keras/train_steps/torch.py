@@ -36,7 +36,7 @@ def replica_seed(seed):
 
 
 class AdamUpdate:
-    """Adam's update of all variables and their moments in one operation."""
+    """Adam's update of all variables and their moments, one operation per precision."""
 
     @torch.no_grad()
     def _backend_update_step(self, gradients, variables, learning_rate):
@@ -50,18 +50,24 @@ class AdamUpdate:
         # At step infinity PyTorch corrects nothing. By its own correction its `epsilon` would
         # be another one than Keras's.
         never = torch.full_like(correction, math.inf)
-        torch._fused_adam_(
+        columns = [
             [variable.value for variable in variables],
             gradients,
             values(self._momentums),
             values(self._velocities),
             values(self._velocity_hats) if self.amsgrad else [],
-            [never] * len(variables),
-            lr=correction * keras.ops.convert_to_tensor(learning_rate),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            weight_decay=0.0,  # Keras has done it
-            eps=self.epsilon,
-            amsgrad=self.amsgrad,
-            maximize=False,
-        )
+        ]
+        # Of one precision each time, which a GPU's kernel wants.
+        for dtype in {value.dtype for value in columns[0]}:
+            tensors = [[value for value in column if value.dtype == dtype] for column in columns]
+            torch._fused_adam_(
+                *tensors,
+                [never] * len(tensors[0]),
+                lr=correction * keras.ops.convert_to_tensor(learning_rate),
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                weight_decay=0.0,  # Keras has done it
+                eps=self.epsilon,
+                amsgrad=self.amsgrad,
+                maximize=False,
+            )
