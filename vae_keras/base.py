@@ -75,6 +75,10 @@ class EncoderDecoder(keras.Model):
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
+        if self.built and self.optimizer is not None and not self.optimizer.built:
+            # Keras on TensorFlow would make these variables while it traces the first step,
+            # which takes seconds, and trace it again.
+            self.optimizer.build(self.trainable_variables)
         return self._call_checked(super().fit, *args, **kwargs)
 
     @functools.wraps(keras.Model.evaluate)

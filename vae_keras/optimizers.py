@@ -1,4 +1,4 @@
-"""Adam in fewer operations, where the Keras backend has them."""
+"""How to step: Adam in few operations, and a learning rate for trainings of known length."""
 
 import keras
 
@@ -23,3 +23,19 @@ class FusedAdam(AdamUpdate, keras.optimizers.Adam):
 
     >>> vae.compile(FusedAdam(1e-3))
     """
+
+
+def warmup_and_cosine(peak, steps):
+    """A learning rate that rises over a tenth of the steps, then falls along a cosine.
+
+    Args:
+        peak: Float, the highest learning rate. It starts and ends at 5 % of it.
+        steps: Integer, how many in all.
+
+    Returns:
+        A `keras.optimizers.schedules.CosineDecay`.
+    """
+    warmup = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        0.05 * peak, max(1, steps - warmup), 0.05, warmup_target=peak, warmup_steps=warmup
+    )

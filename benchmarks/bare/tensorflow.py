@@ -53,6 +53,12 @@ def keras_step(vae):
     return lambda x: step((x,))
 
 
+def keras_forward(vae):
+    """Returns the same for its `test_step`: no gradients."""
+    step = tf.function(vae.test_step, jit_compile=vae.jit_compile)
+    return lambda x: step((x,))
+
+
 def wait(result):
     tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
 

@@ -38,6 +38,11 @@ def keras_step(vae):
     return lambda x: vae.train_step((x,))
 
 
+def keras_forward(vae):
+    """Returns the same for its `test_step`: no gradients."""
+    return torch.no_grad()(lambda x: vae.test_step((x,)))
+
+
 def wait(result):
     """Does nothing: on a processor PyTorch is done when it returns."""
 

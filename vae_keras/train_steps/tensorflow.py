@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+STEPS_PER_EXECUTION = 8
+
 
 def train_step(model, data):
     """Takes one gradient step of `model.compute_loss` on one batch.

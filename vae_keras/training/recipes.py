@@ -3,10 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
-import keras
-
 from vae_keras import VAE, likelihoods, networks
-from vae_keras.optimizers import FusedAdam
+from vae_keras.optimizers import FusedAdam, warmup_and_cosine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,16 +70,3 @@ def compile_vae(vae, settings, steps_per_epoch):
     schedule = warmup_and_cosine(recipe.peak_learning_rate, settings.epochs * steps_per_epoch)
     vae.compile(FusedAdam(schedule, **recipe.adam))
     vae.optimizer.build(vae.trainable_variables)
-
-
-def warmup_and_cosine(peak, steps):
-    """Returns a learning rate that rises over a tenth of the steps, then falls along a cosine.
-
-    Args:
-        peak: Float, the highest learning rate. It starts and ends at 5 % of it.
-        steps: Integer, how many in all.
-    """
-    warmup = max(1, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        0.05 * peak, max(1, steps - warmup), 0.05, warmup_target=peak, warmup_steps=warmup
-    )
