@@ -9,6 +9,7 @@ are empty at the start. Only the ratio of two runs in turn says something on a b
 
 import argparse
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
+logging.getLogger("traitlets").setLevel(logging.ERROR)
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -1,6 +1,8 @@
 """Batches hold every image once per epoch, scaled to [0, 1]."""
 
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -159,3 +161,37 @@ def test_keras_fits_evaluates_and_predicts(images, workers):
 def test_errors_name_the_argument(arguments, named):
     with pytest.raises(ValueError, match=f"Argument `{named}`.*Received"):
         ImageBatches(**arguments)
+
+
+FAULTS = """
+import resource
+import numpy as np
+from vae_keras.datasets import ImageBatches
+import tensorflow as tf
+
+def read_from_a_generator():  # as Keras reads a PyDataset
+    list(tf.data.Dataset.from_generator(lambda: [0.0], output_types="float32"))
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        np.ones(2**18, "float32")  # 1 MB, made and freed: 256 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+read_from_a_generator()
+given_back = faults()
+ImageBatches(np.zeros((2, 4, 4, 1), "uint8"))
+read_from_a_generator()
+faults()
+print(given_back, faults())
+"""
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow" or sys.platform != "linux",
+    reason="what TensorFlow tells the allocator of glibc",
+)
+def test_memory_is_kept_between_steps():
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True)
+    given_back, kept = map(int, done.stdout.split())
+    assert kept < 0.1 * given_back

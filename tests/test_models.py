@@ -432,3 +432,13 @@ def test_parts_that_are_frozen_are_not_trained(make_vae, parameters, images):
     vae.fit(images, verbose=0)
     np.testing.assert_array_equal(vae.encode(images), before[0])
     assert not np.allclose(vae.decode(np.ones((1, 2))), before[1])
+
+
+def test_the_optimizer_is_built_before_the_first_step_is_traced(make_vae, images):
+    vae, built = make_vae(), []
+    vae.compile("adam")
+    on_begin = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: built.append(vae.optimizer.built)
+    )
+    vae.fit(images, callbacks=[on_begin], verbose=0)
+    assert built == [True]

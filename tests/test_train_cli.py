@@ -15,10 +15,11 @@ from helpers import get_parameters
 from test_package import loaded_with
 
 import vae_keras
+from vae_keras import optimizers
 from vae_keras.datasets import fashion_mnist
 from vae_keras.likelihoods import Gaussian
 from vae_keras.train import main
-from vae_keras.training import checkpoint, devices, logs, recipes
+from vae_keras.training import checkpoint, devices, logs
 from vae_keras.training.devices import Devices
 
 SIZES = (300, 60)
@@ -169,12 +170,12 @@ def test_settings_reach_the_model(tmp_path, policy):
 
 
 def test_the_learning_rate_rises_and_falls():
-    schedule = recipes.warmup_and_cosine(2.0, 100)
+    schedule = optimizers.warmup_and_cosine(2.0, 100)
     rates = np.array([float(schedule(step)) for step in range(101)])
     assert np.argmax(rates) == 10
     assert rates[[0, 10, 100]] == pytest.approx([0.1, 2.0, 0.1], rel=1e-4)
     for steps in (1, 2, 9):  # few enough that a tenth is none
-        assert np.isfinite(float(recipes.warmup_and_cosine(2.0, steps)(steps)))
+        assert np.isfinite(float(optimizers.warmup_and_cosine(2.0, steps)(steps)))
 
 
 # Going on

@@ -1,5 +1,6 @@
 """What an autoencoder and a VAE have in common: everything but the objective."""
 
+import contextlib
 import functools
 import inspect
 import math
@@ -75,11 +76,20 @@ class EncoderDecoder(keras.Model):
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
-        if self.built and self.optimizer is not None and not self.optimizer.built:
-            # Keras on TensorFlow would make these variables while it traces the first step,
-            # which takes seconds, and trace it again.
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
         return self._call_checked(super().fit, *args, **kwargs)
+
+    def _build_optimizer(self):
+        """Makes the optimizer's variables, where the model's are known.
+
+        Keras on TensorFlow would make them while it traces the first step, which
+        takes a second or two, and trace that again.
+        """
+        if not self.built or self.optimizer is None or self.optimizer.built:
+            return
+        strategy = getattr(self, "distribute_strategy", None)  # on TensorFlow alone
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            self.optimizer.build(self.trainable_variables)
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
