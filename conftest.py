@@ -1,6 +1,16 @@
-"""How `pytest --nbval` compares notebooks, and what it prints about them."""
+"""How `pytest --nbval` shares cores and compares notebooks, and what it prints about them."""
 
+import os
 from collections import Counter
+
+
+def pytest_configure(config):
+    # With `-n 2` each process, and each kernel that it starts, keeps to its share of the cores.
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    if workers > 1:
+        threads = str(max(1, os.cpu_count() // workers))
+        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(name, threads)
 
 
 def pytest_collectstart(collector):

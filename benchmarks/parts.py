@@ -39,10 +39,11 @@ def without_metrics():
         metrics = ()
 
         def average(self, sample_weight=None, **losses):
-            return ops.mean(losses["loss"])
+            self.last = ops.mean(losses["loss"])
+            return self.last
 
         def get_metrics_result(self):
-            return {"loss": ops.zeros(())}
+            return {"loss": self.last}  # else a compiler leaves the forward pass out
 
     return Silent
 
