@@ -1,17 +1,14 @@
 """Batches of images from an array that need not fit into memory."""
 
-import ctypes
-import functools
 import math
 import mmap
 import os
 import random
-import sys
 
 import keras
 import numpy as np
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's <malloc.h>
+from vae_keras.train_steps import keep_freed_memory
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -35,8 +32,7 @@ class ImageBatches(keras.utils.PyDataset):
 
     def __init__(self, images, indices=None, batch_size=128, shuffle=False, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if keras.backend.backend() == "tensorflow":
-            _keep_freed_memory()
+        keep_freed_memory()
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(
                 "Argument `images` must be a uint8 array (n, height, width, channels). "
@@ -82,25 +78,6 @@ class ImageBatches(keras.utils.PyDataset):
     def on_epoch_end(self):
         """Puts the images into the order of the next epoch."""
         self.set_epoch(self.epoch + 1)
-
-
-@functools.cache  # once per process
-def _keep_freed_memory():
-    """Undoes what TensorFlow tells the allocator when it first reads from a generator.
-
-    Through one it reads every `PyDataset`, and from then on glibc gives back
-    all that is freed beyond 128 kB and asks for it again in the next step:
-    1,900 page faults and a quarter of the time of a step on faces. The two
-    thresholds set here are those that glibc's own adjustment ends at.
-    """
-    import tensorflow as tf
-
-    for _ in tf.data.Dataset.from_generator(lambda: [0.0], output_types="float32"):
-        pass
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 2**25)
-        mallopt(M_TRIM_THRESHOLD, 2**26)
 
 
 def _take(images, positions):

@@ -37,6 +37,10 @@ def replica_seed(seed):
     return seed
 
 
+def keep_freed_memory():
+    """Does nothing: here nothing tells the allocator to give it back."""
+
+
 class AdamUpdate:
     """Adam's update of all variables and their moments, one operation per precision."""
 
