@@ -1,4 +1,4 @@
-"""The training step on TensorFlow, and Adam's in one operation."""
+"""What is TensorFlow's own: the training step, its replicas and memory, Adam in one operation."""
 
 import ctypes
 import functools
