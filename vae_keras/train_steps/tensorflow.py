@@ -61,7 +61,14 @@ def keep_freed_memory():
 class AdamUpdate:
     """Adam's update of a variable and its two moments in one operation."""
 
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        # What all variables share is computed once: a small network notices each operation.
+        step = tf.cast(self.iterations + 1, "float32")
+        powers = [tf.cast(beta, "float32") ** step for beta in (self.beta_1, self.beta_2)]
+        super()._backend_update_step(gradients, variables, (learning_rate, *powers))
+
     def update_step(self, gradient, variable, learning_rate):
+        learning_rate, *powers = learning_rate
         is_sparse = isinstance(gradient, tf.IndexedSlices)  # of an embedding
         if self.amsgrad or is_sparse:
             super().update_step(gradient, variable, learning_rate)
@@ -70,13 +77,13 @@ class AdamUpdate:
         def number(value):
             return tf.cast(value, variable.dtype)
 
-        index, step = self._get_variable_index(variable), number(self.iterations + 1)
+        index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=number(self.beta_1) ** step,
-            beta2_power=number(self.beta_2) ** step,
+            beta1_power=number(powers[0]),
+            beta2_power=number(powers[1]),
             lr=number(learning_rate),
             beta1=number(self.beta_1),
             beta2=number(self.beta_2),
