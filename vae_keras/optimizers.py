@@ -2,9 +2,9 @@
 
 import keras
 
-from vae_keras.train_steps import STEPS_PER_EXECUTION, AdamUpdate
+from vae_keras.train_steps import AdamUpdate
 
-__all__ = ["STEPS_PER_EXECUTION", "FusedAdam", "warmup_and_cosine"]
+__all__ = ["FusedAdam", "warmup_and_cosine"]
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")

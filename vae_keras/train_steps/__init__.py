@@ -20,5 +20,3 @@ def load(backend):
 _backend = load(keras.backend.backend())
 train_step, replica_seed = _backend.train_step, _backend.replica_seed
 AdamUpdate, keep_freed_memory = _backend.AdamUpdate, _backend.keep_freed_memory
-# What `compile(steps_per_execution=…)` takes to return to Python as seldom as is useful.
-STEPS_PER_EXECUTION = _backend.STEPS_PER_EXECUTION

@@ -3,8 +3,6 @@
 import jax
 import keras
 
-STEPS_PER_EXECUTION = 8
-
 
 def train_step(model, state, data):
     """Takes one gradient step of `model.compute_loss` on one batch.

@@ -7,7 +7,6 @@ import sys
 import keras
 import tensorflow as tf
 
-STEPS_PER_EXECUTION = 8
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's <malloc.h>
 
 

@@ -5,8 +5,6 @@ import math
 import keras
 import torch
 
-STEPS_PER_EXECUTION = 1  # Keras takes no more there
-
 
 def train_step(model, data):
     """Takes one gradient step of `model.compute_loss` on one batch.
