@@ -20,6 +20,8 @@ from vae_keras.datasets import celeba, decode_cache, decoding
 from vae_keras.datasets import jpeg as jpeg_module
 from vae_keras.datasets.celeba import attribute_index, find_source, load_celeba
 
+pytestmark = pytest.mark.any_backend
+
 NAMES = [f"{number:06d}.jpg" for number in range(1, 13)]
 ATTRIBUTES = ("Smiling", "Eyeglasses", "Wearing_Hat")
 VALUES = np.arange(36).reshape(12, 3) % 5 < 2

@@ -8,6 +8,8 @@ import pytest
 from vae_keras.datasets import __main__ as cli
 from vae_keras.datasets import celeba, fashion_mnist
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(autouse=True)
 def root(monkeypatch, tmp_path):

@@ -18,6 +18,8 @@ from vae_keras import datasets
 from vae_keras.datasets import downloads, fashion_mnist
 from vae_keras.datasets.fashion_mnist import FILES, find_source, load_fashion_mnist
 
+pytestmark = pytest.mark.any_backend
+
 # Runs the readers without Keras, in a process of its own.
 ALONE = f"""
 import sys, types

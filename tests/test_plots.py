@@ -8,6 +8,8 @@ import pytest
 Image = pytest.importorskip("PIL.Image")
 plots = pytest.importorskip("vae_keras.plots")
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_a_saved_picture_keeps_its_size_and_its_colours_within_a_few_levels():
     image = np.linspace(0, 1, 64 * 64 * 3, dtype="float32").reshape(1, 64, 64, 3)

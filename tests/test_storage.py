@@ -8,6 +8,8 @@ import pytest
 
 from vae_keras.datasets import storage
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture
 def below_a_file(tmp_path):

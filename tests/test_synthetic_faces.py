@@ -12,6 +12,8 @@ from vae_keras.datasets.synthetic.faces import (
     sample_factors,
 )
 
+pytestmark = pytest.mark.any_backend
+
 # Positive rates in the first 8,000 images of CelebA.
 CELEBA_RATES = {
     "Bald": 0.03, "Bangs": 0.15, "Black_Hair": 0.24, "Blond_Hair": 0.15, "Bushy_Eyebrows": 0.14,

@@ -6,6 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from vae_keras.datasets.synthetic import garments
 
+pytestmark = pytest.mark.any_backend
+
 
 def balanced(count, seed):
     """`count` garments, every class equally often: flat images in [0, 1] and their labels."""
