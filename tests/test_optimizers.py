@@ -6,6 +6,7 @@ import pytest
 from helpers import assert_same_parameters, get_parameters, on_tensorflow, on_torch, remove_noise
 
 from vae_keras.optimizers import FusedAdam
+from vae_keras.train_steps import train_step
 
 OPTIONS = {
     "as it is": {},
@@ -23,6 +24,18 @@ HOW = [
     ("mixed_float16", {}),
     ("mixed_bfloat16", {}),
 ]
+IMAGES, WORDS = (6, 6, 3), (5,)
+LAYERS = {
+    "dense": (IMAGES, lambda: [keras.layers.Dense(4)]),
+    "convolution": (IMAGES, lambda: [keras.layers.Conv2D(4, 3), keras.layers.Conv2D(2, 2)]),
+    "transposed": (IMAGES, lambda: [keras.layers.Conv2DTranspose(4, 3, strides=2)]),
+    "depthwise": (IMAGES, lambda: [keras.layers.DepthwiseConv2D(3, depth_multiplier=2)]),
+    "separable": (IMAGES, lambda: [keras.layers.SeparableConv2D(4, 3)]),
+    "normalization": (IMAGES, lambda: [keras.layers.BatchNormalization(), keras.layers.Dense(2)]),
+    "group": (IMAGES, lambda: [keras.layers.GroupNormalization(3), keras.layers.Conv2D(2, 3)]),
+    "embedding": (WORDS, lambda: [keras.layers.Embedding(7, 3)]),
+    "recurrent": (WORDS, lambda: [keras.layers.Embedding(7, 3), keras.layers.LSTM(4)]),
+}
 
 
 def train(make_vae, parameters, images, optimizer, **how):
@@ -56,6 +69,28 @@ def test_it_does_so_however_it_runs(policy, make_vae, parameters, images, precis
     )
     # Where a gradient is rounded to zero or not, Adam takes a whole step or none.
     assert_same_parameters(adam, fused, rtol=1e-3, atol=1e-4 if precision == "float32" else 2e-2)
+
+
+class Stepped(keras.Sequential):
+    """Trained as a VAE is: on PyTorch, with the gradients in the order in which they come."""
+
+    train_step = train_step
+
+
+@pytest.mark.parametrize(("shape", "make_layers"), LAYERS.values(), ids=LAYERS.keys())
+def test_it_does_so_for_every_kind_of_layer(shape, make_layers):
+    # The gradient of a convolution's kernel may lie in memory in another order than the kernel.
+    rng = np.random.default_rng(0)
+    x = rng.random((8, *shape)) if shape == IMAGES else rng.integers(0, 7, (8, *shape))
+    results = []
+    for cls in (keras.optimizers.Adam, FusedAdam):
+        keras.utils.set_random_seed(0)
+        model = Stepped([keras.Input(shape), *make_layers(), keras.layers.Flatten()])
+        y = np.linspace(-1, 1, 8 * model.output_shape[1]).reshape(8, -1)
+        model.compile(cls(1e-2), "mse")
+        model.fit(x.astype("float32"), y, batch_size=4, epochs=10, shuffle=False, verbose=0)
+        results.append(get_parameters(model))
+    assert_same_parameters(*results, rtol=1e-3, atol=1e-4)
 
 
 @on_tensorflow

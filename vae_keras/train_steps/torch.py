@@ -54,8 +54,17 @@ class AdamUpdate:
         # At step infinity PyTorch corrects nothing. By its own correction its `epsilon` would
         # be another one than Keras's.
         never = torch.full_like(correction, math.inf)
+        weights = [variable.value for variable in variables]
+        # The operation pairs entries by their place in memory, and the gradient of a convolution's
+        # kernel comes transposed.
+        gradients = [
+            gradient
+            if gradient.stride() == weight.stride()
+            else torch.empty_like(weight, dtype=gradient.dtype).copy_(gradient)
+            for gradient, weight in zip(gradients, weights, strict=True)
+        ]
         columns = [
-            [variable.value for variable in variables],
+            weights,
             gradients,
             values(self._momentums),
             values(self._velocities),
