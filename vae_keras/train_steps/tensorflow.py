@@ -67,7 +67,7 @@ class AdamUpdate:
         super()._backend_update_step(gradients, variables, (learning_rate, *powers))
 
     def update_step(self, gradient, variable, learning_rate):
-        learning_rate, *powers = learning_rate
+        learning_rate, *powers = learning_rate  # as packed above
         is_sparse = isinstance(gradient, tf.IndexedSlices)  # of an embedding
         if self.amsgrad or is_sparse:
             super().update_step(gradient, variable, learning_rate)

@@ -43,23 +43,21 @@ def draw(labels, seed=0):
         seed: non-negative integer; image i depends on it, on i and on `labels[i]` alone.
     """
     labels = _check_labels(labels)
-    starts = range(0, len(labels), CHUNK)
+    images = np.empty((len(labels), SIZE, SIZE), "uint8")
+
+    def draw_chunk(start):
+        # A whole chunk of random numbers, however few are used: more images change no earlier one.
+        rng = np.random.default_rng([seed, start])
+        uniforms = rng.random((CHUNK, NUM_FACTORS), dtype="float32")
+        noise = rng.standard_normal((CHUNK, SIZE, SIZE), dtype="float32")
+        chunk = labels[start : start + CHUNK]
+        for label in np.unique(chunk):
+            rows = np.flatnonzero(chunk == label)
+            image = PAINTERS[label](_Factors(uniforms[rows]), noise[rows])
+            images[start + rows] = np.clip(image * 255.0 + 0.5, 0.0, 255.0).astype("uint8")
+
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        chunks = threads.map(lambda start: _draw_chunk(labels, seed, start), starts)
-        return np.concatenate([np.empty((0, SIZE, SIZE), "uint8"), *chunks])
-
-
-def _draw_chunk(labels, seed, start):
-    # A whole chunk of random numbers, however few are used: more images change no earlier one.
-    rng = np.random.default_rng([seed, start])
-    uniforms = rng.random((CHUNK, NUM_FACTORS), dtype="float32")
-    noise = rng.standard_normal((CHUNK, SIZE, SIZE), dtype="float32")
-    chunk = labels[start : start + CHUNK]
-    images = np.empty((len(chunk), SIZE, SIZE), "uint8")
-    for label in np.unique(chunk):
-        rows = np.flatnonzero(chunk == label)
-        image = PAINTERS[label](_Factors(uniforms[rows]), noise[rows])
-        images[rows] = np.clip(image * 255.0 + 0.5, 0.0, 255.0).astype("uint8")
+        list(threads.map(draw_chunk, range(0, len(labels), CHUNK)))  # the list raises their errors
     return images
 
 
