@@ -6,9 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_keras.checks import check_codes, check_images
-from vae_keras.losses import in_full_precision, kl_divergence
+from vae_keras.base import call_part, split_inputs
+from vae_keras.checks import as_array, check_codes, check_images, is_array
+from vae_keras.losses import in_full_precision, kl_divergence, sum_per_example
 from vae_keras.models import VAE
+from vae_keras.priors import StandardNormal, log_normal
+from vae_keras.train_steps import without_gradients
 
 BATCH = 256  # images encoded at a time
 CHUNK = 2**22  # decoded values held at a time: memory does not grow with `num_samples`
@@ -18,11 +21,12 @@ def elbo(vae, x, num_samples=1, seed=None):
     """Estimates the evidence lower bound of each image (Kingma & Welling, 2014).
 
     `E_q[log p(x|z)] - KL(q(z|x) || p(z))`: the expectation by sampling, the KL
-    divergence in closed form. It does not depend on the model's `beta`.
+    divergence in closed form, or by the same samples where the model's prior
+    has none. It does not depend on the model's `beta`.
 
     Args:
-        vae: A `VAE`.
-        x: Array `(n, ...)`, the images.
+        vae: A `VAE`; its own posterior, likelihood and prior count.
+        x: Array `(n, ...)`, the images, or a list of them and the conditions.
         num_samples: Integer >= 1, codes drawn for each image.
         seed: Integer, optional random seed.
 
@@ -37,9 +41,11 @@ def elbo(vae, x, num_samples=1, seed=None):
             likelihood that does not return one number per image.
     """
     bounds = []
-    for z_mean, z_log_var, draws in _draws(vae, x, num_samples, seed):
-        reconstruction = sum(np.sum(log_p, axis=0) for log_p, _ in draws) / num_samples
-        bounds.append(reconstruction - ops.convert_to_numpy(kl_divergence(z_mean, z_log_var)))
+    closed = isinstance(vae.prior, StandardNormal)
+    for posterior, draws in _draws(vae, x, num_samples, seed):
+        total = sum(np.sum(log_p + (0.0 if closed else ratio), axis=0) for log_p, ratio in draws)
+        kl = ops.convert_to_numpy(kl_divergence(*posterior)) if closed else 0.0
+        bounds.append(total / num_samples - kl)
     return np.concatenate(bounds)
 
 
@@ -52,7 +58,7 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
 
     Args:
         vae: A `VAE`.
-        x: Array `(n, ...)`, the images.
+        x: Array `(n, ...)`, the images, or a list of them and the conditions.
         num_samples: Integer >= 1, codes drawn for each image.
         seed: Integer, optional random seed.
 
@@ -64,7 +70,7 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
         ValueError: as `elbo` does.
     """
     estimates = []
-    for _, _, draws in _draws(vae, x, num_samples, seed):
+    for _, draws in _draws(vae, x, num_samples, seed):
         total = -np.inf
         for log_p, log_ratio in draws:
             total = np.logaddexp(total, np.logaddexp.reduce(log_p + log_ratio, axis=0))
@@ -74,14 +80,17 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
 
 def _draws(vae, x, num_samples, seed):
     """Yields, batch by batch, the posteriors of the images and an iterator over their samples."""
-    _check_arguments(vae, x, num_samples)
+    images, conditions = split_inputs(x)
+    _check_arguments(vae, images, num_samples)
     generator = keras.random.SeedGenerator(seed)
-    for start in range(0, len(x), BATCH):
-        images = ops.convert_to_tensor(x[start : start + BATCH], "float32")
-        posterior = vae.encoder(images, training=False)
-        z_mean, z_log_var = (in_full_precision(tensor) for tensor in posterior)
-        draws = _samples(vae, images, z_mean, z_log_var, num_samples, generator)
-        yield z_mean, z_log_var, draws
+    arrays = [as_array(images).astype("float32"), *map(as_array, conditions)]
+    for start in range(0, len(images), BATCH):
+        batch = [ops.convert_to_tensor(array[start : start + BATCH]) for array in arrays]
+        with without_gradients():
+            # Through `call`, which a subclass may have made its own.
+            outputs = vae(batch if conditions else batch[0], training=False)
+        posterior = [in_full_precision(tensor) for tensor in outputs[1:3]]
+        yield posterior, _samples(vae, batch, posterior, num_samples, generator)
 
 
 def _check_arguments(vae, x, num_samples):
@@ -95,32 +104,40 @@ def _check_arguments(vae, x, num_samples):
         raise ValueError(
             f"Argument `num_samples` must be >= 1. Received: num_samples={num_samples}"
         )
-    if not hasattr(x, "shape"):
+    if not is_array(x):
         raise ValueError(f"Argument `x` must be an array. Received: x of type {type(x).__name__}")
     if len(x) == 0:
         raise ValueError("Argument `x` must hold at least one image. Received: an empty batch")
-    check_images(x, "x", vae.image_shape if vae.built else None, vae.likelihood.bounds)
+    check_images(x, "x", vae.image_shape, vae.likelihood.bounds)
 
 
-def _samples(vae, images, z_mean, z_log_var, num_samples, generator):
+def _samples(vae, batch, posterior, num_samples, generator):
     """Yields `log p(x|z)` and `log p(z) - log q(z|x)`, both `(samples, batch)`, in float64."""
-    batch = len(images)
-    at_once = max(1, CHUNK // math.prod(images.shape))
+    z_mean, z_log_var = posterior
+    count = len(batch[0])
+    at_once = max(1, CHUNK // math.prod(batch[0].shape))
     for start in range(0, num_samples, at_once):
-        count = min(at_once, num_samples - start)
-        epsilon = keras.random.normal((count, *z_mean.shape), dtype=z_mean.dtype, seed=generator)
-        z = z_mean + ops.exp(z_log_var / 2) * epsilon
-        log_p = ops.reshape(_log_likelihoods(vae, images, z), (count, batch))
-        # The normalizing constants 2 pi of the prior and the posterior cancel.
-        log_ratio = (ops.square(epsilon) - ops.square(z) + z_log_var) / 2
-        log_ratio = ops.sum(ops.reshape(log_ratio, (count, batch, -1)), axis=2)
-        yield tuple(np.asarray(ops.convert_to_numpy(t), "float64") for t in (log_p, log_ratio))
+        samples = min(at_once, num_samples - start)
+        epsilon = keras.random.normal((samples, *z_mean.shape), dtype=z_mean.dtype, seed=generator)
+        z = ops.reshape(z_mean + ops.exp(z_log_var / 2) * epsilon, (-1, *z_mean.shape[1:]))
+        repeated = [_repeat(tensor, samples) for tensor in (*batch, *posterior)]
+        with without_gradients():
+            log_p = _log_likelihoods(vae, z, *repeated[: len(batch)])
+            log_q = sum_per_example(log_normal(z, *repeated[len(batch) :]))
+            log_ratio = vae.prior.log_prob(z) - log_q
+        yield tuple(
+            np.reshape(ops.convert_to_numpy(t), (samples, count)).astype("float64")
+            for t in (log_p, log_ratio)
+        )
 
 
-def _log_likelihoods(vae, images, z):
-    """Returns `log p(x|z)`, `(samples * batch,)`, of codes `(samples, batch, ...)`."""
-    parameters = vae.decoder(ops.reshape(z, (-1, *z.shape[2:])), training=False)
-    repeated = ops.tile(images, (len(z), *[1] * (len(images.shape) - 1)))
+def _repeat(tensor, times):
+    return ops.tile(tensor, (times, *[1] * (len(tensor.shape) - 1)))
+
+
+def _log_likelihoods(vae, z, repeated, *conditions):
+    """Returns `log p(x|z)`, `(batch,)`, of as many images as codes."""
+    parameters = call_part(vae.decoder, z, conditions, training=False)
     log_p = vae.likelihood(repeated, parameters)
     if tuple(log_p.shape) != (len(repeated),):
         raise ValueError(
