@@ -154,7 +154,7 @@ def check_codes(codes, name):
     """Returns codes as a float32 array `(n, latent_dim)`.
 
     Raises:
-        ValueError: if they are not of that shape, none, or hold NaN.
+        ValueError: if they are not of that shape, none, or hold NaN or infinity.
     """
     codes = as_array(codes).astype("float32")
     if codes.ndim != 2 or 0 in codes.shape:
@@ -162,8 +162,8 @@ def check_codes(codes, name):
             f"Argument `{name}` must hold at least one code, of shape (n, latent_dim). "
             f"Received: {name} of shape {codes.shape}"
         )
-    if np.isnan(codes).any():
-        raise ValueError(f"Argument `{name}` must not hold NaN.")
+    if not np.isfinite(codes).all():
+        raise ValueError(f"Argument `{name}` must not hold NaN or infinity.")
     return codes
 
 

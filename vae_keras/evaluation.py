@@ -8,6 +8,7 @@ from keras import ops
 
 from vae_keras.base import call_part, split_inputs
 from vae_keras.checks import as_array, check_codes, check_images, is_array
+from vae_keras.latent.spread import covariance, varying_dimensions
 from vae_keras.losses import in_full_precision, kl_divergence, sum_per_example
 from vae_keras.models import VAE
 from vae_keras.priors import StandardNormal, log_normal
@@ -163,9 +164,10 @@ def active_units(z_mean, threshold=0.01):
 
     Raises:
         ValueError: if `z_mean` is empty, not an array of that shape, or holds
-            NaN.
+            NaN or infinity.
     """
-    return np.var(check_codes(z_mean, "z_mean"), axis=0) > threshold
+    # The float32 mean of many equal numbers is off by enough that they seem to vary.
+    return np.var(check_codes(z_mean, "z_mean"), axis=0, dtype="float64") > threshold
 
 
 def coverage(codes, num_neighbors=5, seed=0):
@@ -185,8 +187,8 @@ def coverage(codes, num_neighbors=5, seed=0):
         Float in [0, 1].
 
     Raises:
-        ValueError: if `codes` is not an array of that shape or holds NaN, or
-            `num_neighbors` is out of range.
+        ValueError: if `codes` is not an array of that shape or holds NaN or
+            infinity, or `num_neighbors` is out of range.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -223,7 +225,8 @@ def hole_fraction(model, z, codes, tolerance=0.5):
 
     Raises:
         ValueError: if `z` or `codes` is not an array of that shape or holds
-            NaN, or the two differ in `latent_dim`.
+            NaN or infinity, the two differ in `latent_dim`, or `codes` are all
+            the same.
     """
     z, codes = check_codes(z, "z"), check_codes(codes, "codes")
     if z.shape[1] != codes.shape[1]:
@@ -231,9 +234,11 @@ def hole_fraction(model, z, codes, tolerance=0.5):
             "Arguments `z` and `codes` must have the same length of code. "
             f"Received: z of shape {z.shape}, codes of shape {codes.shape}"
         )
-    unit = np.sqrt(np.mean(np.var(codes, axis=0)))
+    varying_dimensions(codes, "codes")
+    unit = np.sqrt(np.mean(np.var(codes, axis=0, dtype="float64")))
     distance = np.linalg.norm(model.encode(model.decode(z)) - z, axis=1)
-    return float(np.mean(distance > tolerance * unit))
+    # A code that comes back as NaN has not come back.
+    return float(np.mean(~(distance <= tolerance * unit)))
 
 
 def frechet_distance(features, reference):
@@ -252,8 +257,8 @@ def frechet_distance(features, reference):
         Float >= 0, in squared units of the features.
 
     Raises:
-        ValueError: if an array is not of that shape, holds NaN or fewer than
-            two rows, or the two differ in `num_features`.
+        ValueError: if an array is not of that shape, holds NaN, infinity or
+            fewer than two rows, or the two differ in `num_features`.
     """
     features, reference = check_codes(features, "features"), check_codes(reference, "reference")
     if features.shape[1] != reference.shape[1] or min(len(features), len(reference)) < 2:
@@ -261,12 +266,12 @@ def frechet_distance(features, reference):
             "Arguments `features` and `reference` must hold at least two rows each, of one length. "
             f"Received: features of shape {features.shape}, reference of shape {reference.shape}"
         )
-    moments = [(a.mean(0, "float64"), np.cov(a.T.astype("float64"))) for a in (features, reference)]
-    (mean, covariance), (other_mean, other_covariance) = moments
-    values, vectors = np.linalg.eigh(covariance)
+    moments = [(a.mean(0, "float64"), covariance(a)) for a in (features, reference)]
+    (mean, spread), (other_mean, other_spread) = moments
+    values, vectors = np.linalg.eigh(spread)
     root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
     # Similar to S1 S2, so with its eigenvalues, and symmetric.
-    product = np.linalg.eigvalsh(root @ other_covariance @ root)
+    product = np.linalg.eigvalsh(root @ other_spread @ root)
     cross = np.sum(np.sqrt(np.maximum(product, 0.0)))
     distance = np.sum((mean - other_mean) ** 2) - 2.0 * cross
-    return max(0.0, float(distance + np.trace(covariance) + np.trace(other_covariance)))
+    return max(0.0, float(distance + np.trace(spread) + np.trace(other_spread)))
