@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import warnings
 
 import keras
 import numpy as np
@@ -287,7 +288,10 @@ def part_inputs(part, first, conditions):
 def call_part(part, first, conditions, training=None):
     """Calls an encoder on images, or a decoder on codes, with the conditions that it takes."""
     inputs = part_inputs(part, first, conditions)
-    return part(inputs if len(inputs) > 1 else first, training=training)
+    with warnings.catch_warnings():
+        # A functional model does hand the mask of its input on, to its layers.
+        warnings.filterwarnings("ignore", message=".*does not support masking")
+        return part(inputs if len(inputs) > 1 else first, training=training)
 
 
 def inputs_of(part):

@@ -68,9 +68,7 @@ def keep_freed_memory():
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 2**25)
-        mallopt(without_gradients = contextlib.nullcontext  # a tape records what is asked for, and no more
-
-M_TRIM_THRESHOLD, 2**26)
+        mallopt(M_TRIM_THRESHOLD, 2**26)
 
 
 class AdamUpdate:
