@@ -42,7 +42,7 @@ def make_vae(model, cls=None, optimizer=None, **options):
     else:
         vae = (cls or VAE)(*networks.convolutional(), Gaussian(learn_scale=True))
     vae.compile((optimizer or FusedAdam)(1e-3), **options)
-    vae.optimizer.build(vae.trainable_variables)
+    vae.build_early()
     return vae
 
 

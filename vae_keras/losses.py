@@ -33,7 +33,7 @@ def kl_divergence(z_mean, z_log_var):
 def kl_per_dimension(z_mean, z_log_var):
     """Returns the summands of `kl_divergence`, shaped like `z_mean`."""
     z_mean, z_log_var = in_full_precision(z_mean), in_full_precision(z_log_var)
-    check_same_shape([z_mean.shape, z_log_var.shape])
+    check_same_shape([tuple(z_mean.shape), tuple(z_log_var.shape)])
     z_log_var = ops.minimum(z_log_var, MAX_LOG_VAR)
     return 0.5 * (ops.square(z_mean) + ops.exp(z_log_var) - 1.0 - z_log_var)
 

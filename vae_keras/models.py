@@ -145,7 +145,7 @@ class VAE(EncoderDecoder):
         )
         self.beta = beta
         if self.shapes_are_known and type(self).call is VAE.call:
-            check_same_shape([tensor.shape for tensor in encoder.outputs])
+            check_same_shape([tuple(tensor.shape) for tensor in encoder.outputs])
             self.check_parts()
         if self.code_shape and None not in self.code_shape:
             self._build_prior()
@@ -183,7 +183,7 @@ class VAE(EncoderDecoder):
     def call(self, x, training=None):
         images, conditions = split_inputs(x)
         posterior = call_part(self.encoder, images, conditions, training)
-        check_same_shape(keras.tree.map_structure(lambda tensor: tensor.shape, posterior))
+        check_same_shape(keras.tree.map_structure(lambda tensor: tuple(tensor.shape), posterior))
         z_mean, z_log_var = posterior
         z_log_var = ops.minimum(z_log_var, MAX_LOG_VAR)
         z = self.sampling((z_mean, z_log_var))

@@ -49,7 +49,7 @@ class Sampling(keras.layers.Layer):
         self.seed_generator = SeedGenerator(seed)
 
     def call(self, inputs):
-        check_same_shape(keras.tree.map_structure(lambda tensor: tensor.shape, inputs))
+        check_same_shape(keras.tree.map_structure(lambda tensor: tuple(tensor.shape), inputs))
         z_mean, z_log_var = inputs
         epsilon = keras.random.normal(
             ops.shape(z_mean), dtype=self.compute_dtype, seed=self.seed_generator
