@@ -229,7 +229,7 @@ MIRRORED = """
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     assert strategy.num_replicas_in_sync == 2
 
-    def train(optimizer, scope):
+    def train(optimizer, scope, images=images):
         with scope:
             keras.utils.set_random_seed(0)
             vae = VAE(*networks.dense((8, 8, 1), units=(16,)), beta=3.0)
@@ -246,6 +246,14 @@ MIRRORED = """
         one, two = (train(optimizer, s) for s in (contextlib.nullcontext(), strategy.scope()))
         assert_same_history(one[0], two[0])
         assert_same_parameters(one[1], two[1], **tolerances)
+
+    # A last batch of one image, of which a replica has none.
+    few = images[:9]
+    one, two = (
+        train(keras.optimizers.SGD, s, few) for s in (contextlib.nullcontext(), strategy.scope())
+    )
+    assert_same_history(one[0], two[0])
+    assert_same_parameters(one[1], two[1])
 
     with strategy.scope():
         sampling = Sampling(seed=0)

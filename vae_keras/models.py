@@ -262,7 +262,7 @@ class _Posterior(keras.Model):
     """The posterior of a VAE whose `call` is its subclass's own."""
 
     def __init__(self, vae):
-        super().__init__()
+        super().__init__(name="posterior")
         self.vae = vae
 
     def call(self, x):

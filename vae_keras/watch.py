@@ -94,6 +94,7 @@ class Guard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if not self.looked:
             self._look()
+        self._check_finite({name: logs[name] for name in logs or {} if "loss" in name}, "the end")
         self.epoch = None
         self._keep(f"of the end of epoch {epoch + 1}")
 
@@ -104,17 +105,19 @@ class Guard(keras.callbacks.Callback):
     def _look(self):
         model = self.model
         model._watch.check_images()
-        results = {name: float(tracker.result()) for name, tracker in model._trackers.items()}
-        bad = {name: value for name, value in results.items() if not np.isfinite(value)}
+        losses = {name: float(tracker.result()) for name, tracker in model._trackers.items()}
+        self._check_finite(losses, f"step {model._watch.finite_steps_of_one() + 1}")
+
+    def _check_finite(self, losses, where):
+        bad = {name: float(loss) for name, loss in losses.items() if not np.isfinite(loss)}
         if not bad:
             return
-        if len(self.weights) == len(model.weights):
-            model.set_weights(self.weights)
+        if len(self.weights) == len(self.model.weights):
+            self.model.set_weights(self.weights)
         raise FloatingPointError(
-            f"The loss is not finite since step {model._watch.finite_steps_of_one() + 1} of epoch "
-            f"{self.epoch + 1}: {bad}. The model has the weights {self.when} again. Lower the "
-            "learning rate, let it rise slowly, or cut gradients (`global_clipnorm` of the "
-            "optimizer), and compile anew."
+            f"The loss is not finite since {where} of epoch {self.epoch + 1}: {bad}. The model "
+            f"has the weights {self.when} again. Lower the learning rate, let it rise slowly, or "
+            "cut gradients (`global_clipnorm` of the optimizer), and compile anew."
         )
 
 
@@ -122,4 +125,4 @@ def watched(callbacks):
     """Returns callbacks for Keras, a `Guard` among them."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks  # of `fit`, which validates
-    return [*keras.tree.flatten(callbacks or []), Guard()]
+    return [Guard(), *keras.tree.flatten(callbacks or [])]  # first: the others may write files

@@ -35,6 +35,8 @@ def main(arguments=None):
         return _stop("Stopped. --resume goes on from the last whole epoch.", INTERRUPTED, given)
     except OSError as error:
         return _stop(f"Error: {error}", 1, given)
+    except FloatingPointError as error:  # of a loss that is not finite
+        return _stop(f"Error: {error}\nThe files hold the last whole epoch.", 1, given)
     except Exception:
         if given.coordinator is None:
             raise

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from vae_keras import VAE, likelihoods, networks
+from vae_keras import VAE, networks
 from vae_keras.optimizers import FusedAdam, warmup_and_cosine
 
 
@@ -55,20 +55,14 @@ def make_vae(settings, image_shape):
     encoder, decoder = RECIPES[settings.data].networks(
         image_shape=image_shape, latent_dim=settings.latent_dim
     )
-    return VAE(encoder, decoder, likelihood=_likelihood(settings.likelihood), beta=settings.beta)
-
-
-def _likelihood(name):
-    if name == "gaussian":
-        return likelihoods.Gaussian(learn_scale=True)
-    return likelihoods.get(name)
+    return VAE(encoder, decoder, likelihood=settings.likelihood, beta=settings.beta)
 
 
 def compile_vae(vae, settings, steps_per_epoch):
     """Compiles `vae` for a training of `settings.epochs` epochs of so many steps."""
     schedule = _schedule(settings, steps_per_epoch)
     vae.compile(FusedAdam(schedule, **RECIPES[settings.data].adam))
-    vae.optimizer.build(vae.trainable_variables)
+    vae.build_early()
 
 
 def change_epochs(vae, settings, steps_per_epoch):
