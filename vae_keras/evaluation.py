@@ -42,7 +42,7 @@ def elbo(vae, x, num_samples=1, seed=None):
             likelihood that does not return one number per image.
     """
     bounds = []
-    closed = isinstance(vae.prior, StandardNormal)
+    closed = isinstance(getattr(vae, "prior", None), StandardNormal)
     for posterior, draws in _draws(vae, x, num_samples, seed):
         total = sum(np.sum(log_p + (0.0 if closed else ratio), axis=0) for log_p, ratio in draws)
         kl = ops.convert_to_numpy(kl_divergence(*posterior)) if closed else 0.0
