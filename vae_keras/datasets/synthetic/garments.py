@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from vae_keras.datasets.synthetic.chances import Chances
 from vae_keras.datasets.synthetic.shapes import (
     blend,
     box,
@@ -53,7 +54,8 @@ def draw(labels, seed=0):
         chunk = labels[start : start + CHUNK]
         for label in np.unique(chunk):
             rows = np.flatnonzero(chunk == label)
-            image = PAINTERS[label](_Factors(uniforms[rows]), noise[rows])
+            chances = Chances(uniforms[rows, :, None, None])  # each (batch, 1, 1)
+            image = PAINTERS[label](chances, noise[rows])
             images[start + rows] = np.clip(image * 255.0 + 0.5, 0.0, 255.0).astype("uint8")
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -67,26 +69,6 @@ def _check_labels(labels):
     if array.ndim != 1 or not integers or (array.size and (array.min() < 0 or array.max() > 9)):
         raise ValueError(f"Argument `labels` must be integers in 0..9. Received: labels={labels}")
     return array
-
-
-class _Factors:
-    """The independent factors of a batch of garments, each (batch, 1, 1), taken one at a time."""
-
-    def __init__(self, uniforms):
-        self._columns = iter(np.ascontiguousarray(uniforms.T)[:, :, None, None])
-
-    def between(self, low, high):
-        """Uniform."""
-        return low + (high - low) * next(self._columns)
-
-    def around(self, mean, deviation):
-        """Bell-shaped, and bounded: no garment is a freak."""
-        total = next(self._columns) + next(self._columns) + next(self._columns)
-        return mean + deviation * (2.0 * total - 3.0)
-
-    def sometimes(self, probability):
-        """A strength that is mostly 0 or 1 but passes smoothly from one to the other."""
-        return np.clip((probability - next(self._columns)) * 10.0 + 0.5, 0.0, 1.0)
 
 
 def _cloth(f, noise, stripes=0.0, checks=0.0, prints=0.08, dark=0.4, drape=0.06):
