@@ -2,12 +2,16 @@
 
 import numpy as np
 
+NUM_CHANCES = 128  # numbers set aside for each image, however few are used
+
 
 class Chances:
-    """Independent columns of chance, one row per image, taken one at a time.
+    """Independent columns of chance, taken one at a time.
+
+    A row for each image, whose numbers do not depend on how many images there are.
 
     Args:
-        uniforms: Array `(n, columns, ...)` in [0, 1), without zeros where `normal` is to be drawn.
+        uniforms: Array `(n, NUM_CHANCES, ...)` in [0, 1), without zeros if `normal` is drawn.
             Whatever is drawn has the shape `(n, ...)`.
     """
 

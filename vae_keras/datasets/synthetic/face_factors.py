@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vae_keras.datasets.synthetic.chances import Chances
+from vae_keras.datasets.synthetic.chances import NUM_CHANCES, Chances
 
 ATTRIBUTE_NAMES = (
     "Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows", "Eyeglasses",
@@ -26,8 +26,6 @@ _UNIFORM_FACTORS = (
     "clothes_lightness", "neckline", "background_hue", "background_lightness", "background_glow",
 )  # fmt: skip
 
-_NUM_CHANCES = 128  # random numbers set aside for each face
-
 
 def sample_factors(n, seed=0):
     """Draws the factors of `n` faces, correlated through sex and age as CelebA's are.
@@ -41,7 +39,7 @@ def sample_factors(n, seed=0):
     """
     if n < 1:
         raise ValueError(f"Argument `n` must be at least 1. Received: n={n}")
-    uniforms = np.random.default_rng(seed).random((n, _NUM_CHANCES), dtype="float32")
+    uniforms = np.random.default_rng(seed).random((n, NUM_CHANCES), dtype="float32")
     chances = Chances(np.clip(uniforms, 1e-6, 1.0 - 1e-6))
     factors = {name: chances.normal(*spread) for name, spread in _NORMAL_FACTORS.items()}
     factors |= {name: chances.between(0.0, 1.0) for name in _UNIFORM_FACTORS}
