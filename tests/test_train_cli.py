@@ -93,7 +93,9 @@ def weights(path):
 
 
 def files(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """All of them but TensorBoard's, which are there where it is installed."""
+    paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    return {str(path) for path in paths if "tensorboard" not in path.parts}
 
 
 def contents(folder):
