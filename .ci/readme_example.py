@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-(example,) = re.findall(r"^```python\n(.*?)^```", Path(sys.argv[1]).read_text(), re.M | re.S)
+example, *_ = re.findall(r"^```python\n(.*?)^```", Path(sys.argv[1]).read_text(), re.M | re.S)
 codes = np.zeros((4, 2), "float32")
 images = np.random.default_rng(0).random((256, 28, 28, 1), "float32")
 names = {"z_mean": codes, "z_log_var": codes, "x_train": images, "x_test": images[:64]}

@@ -9,9 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Before Keras, and in the processes that tests start too: their numbers are compared with ours to
 # the last bit, and the training program computes with oneDNN.
-from vae_keras.startup import use_onednn
-
-use_onednn()
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # isort: split
 import keras

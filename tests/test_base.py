@@ -1,4 +1,4 @@
-"""A VAE is a Keras model like others: subclassed, loaded, exported, measured and fed as they are."""
+"""A VAE is a Keras model like others: subclassed, loaded, exported and fed as they are."""
 
 import importlib.util
 
@@ -204,7 +204,7 @@ class TestBeta:
         np.testing.assert_allclose(beta, 1.0, rtol=1e-4)
 
     def test_must_be_finite(self, make_vae):
-        with pytest.raises(ValueError, match="`beta` must be >= 0 and finite. Received: beta=inf"):
+        with pytest.raises(ValueError, match=r"`beta` must be >= 0 and finite. Received: beta=inf"):
             make_vae(beta=float("inf"))
 
 
@@ -224,7 +224,7 @@ class TestMetrics:
     def test_a_loss_of_compile_is_refused(self, make_vae, images):
         vae = make_vae()
         vae.compile("sgd", loss="mse")
-        with pytest.raises(ValueError, match="computes its own loss.*`loss` of `compile`.*mse"):
+        with pytest.raises(ValueError, match=r"computes its own loss.*`loss` of `compile`.*mse"):
             vae.fit(images)
 
 
@@ -417,7 +417,9 @@ class TestConditions:
 class TestNothing:
     def test_to_learn_from_is_told(self, make_vae, images):
         for method in ("fit", "evaluate"):
-            with pytest.raises(ValueError, match=r"`x` must hold at least one image.*\(0, 8, 8, 1\)"):
+            with pytest.raises(
+                ValueError, match=r"`x` must hold at least one image.*\(0, 8, 8, 1\)"
+            ):
                 getattr(make_vae(), method)(images[:0])
 
     def test_has_no_codes_and_no_images(self, make_vae, images):
@@ -455,7 +457,8 @@ class TestSettings:
         vae.compile(keras.optimizers.Adam(1e-2))
         loss = vae.fit(table, epochs=10, verbose=0).history["loss"]
         assert loss[-1] < loss[0]
-        assert vae.reconstruct(table).min() < 0 and vae.generate(50, seed=0).shape == (50, 5)
+        assert vae.reconstruct(table).min() < 0
+        assert vae.generate(50, seed=0).shape == (50, 5)
 
     def test_a_table_may_exceed_its_bounds_by_rounding(self, make_vae, images):
         rounded = images.astype("float64")
@@ -493,7 +496,7 @@ class TestSettings:
                 [LAYERS.Dense(64), LAYERS.Reshape((8, 8, 1)), LAYERS.Activation("sigmoid")]
             )(z)
         squashed = keras.Model(z, logits)
-        with pytest.raises(ValueError, match="must return logits.*ends in sigmoid"):
+        with pytest.raises(ValueError, match=r"must return logits.*ends in sigmoid"):
             VAE(encoder, squashed)
         VAE(encoder, squashed, "gaussian")
 

@@ -158,16 +158,22 @@ def test_a_decoder_for_other_images_is_refused(make_networks):
 
 
 def test_a_decoder_for_other_codes_is_refused(make_networks):
-    with pytest.raises(ValueError, match=r"codes of shape \(2,\), a decoder of codes of shape \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"codes of shape \(2,\), a decoder of codes of shape \(3,\)"
+    ):
         VAE(make_networks()[0], make_networks(latent_dim=3)[1])
 
 
 @pytest.mark.parametrize("beta", [-1, -1e-9, float("nan")])
 def test_beta_is_not_negative(make_networks, make_vae, beta):
-    with pytest.raises(ValueError, match=r"Argument `beta` must be >= 0 and finite. Received: beta="):
+    with pytest.raises(
+        ValueError, match=r"Argument `beta` must be >= 0 and finite. Received: beta="
+    ):
         VAE(*make_networks(), beta=beta)
     vae = make_vae(beta=2.0)
-    with pytest.raises(ValueError, match=r"Argument `beta` must be >= 0 and finite. Received: beta="):
+    with pytest.raises(
+        ValueError, match=r"Argument `beta` must be >= 0 and finite. Received: beta="
+    ):
         vae.beta = beta
     assert vae.beta == 2.0
 

@@ -85,7 +85,9 @@ def test_evaluation_and_generation_follow_the_prior(images):
     shifted.prior.shift.assign([4.0, 0.0])
     worse = evaluation.elbo(shifted, images, 400, seed=0).mean()
     assert worse < same[0] - 4.0
-    better = [evaluation.log_likelihood(vae, images, 400, seed=0).mean() for vae in (plain, shifted)]
+    better = [
+        evaluation.log_likelihood(vae, images, 400, seed=0).mean() for vae in (plain, shifted)
+    ]
     assert better[1] < better[0] - 1.0
     assert not np.allclose(plain.generate(4, seed=0), shifted.generate(4, seed=0))
 

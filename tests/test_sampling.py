@@ -210,6 +210,4 @@ def test_a_weight_of_a_subclass_comes_back(tmp_path, name):
         copy = make()
         copy.load_weights(tmp_path / name)
     assert float(copy.get_layer("code").temperature) == 0.25
-    np.testing.assert_array_equal(
-        copy.predict(zeros, verbose=0), model.predict(zeros, verbose=0)
-    )
+    np.testing.assert_array_equal(copy.predict(zeros, verbose=0), model.predict(zeros, verbose=0))

@@ -36,7 +36,9 @@ def test_a_loss_that_is_not_finite_stops_fit(make_vae, images, traced, validate)
             saved.append(self.model.get_weights())
 
     data = (images, images) if validate else None
-    message = r"not finite since step 6 of epoch 3: \{'loss': .*'reconstruction_loss'.*learning rate"
+    message = (
+        r"not finite since step 6 of epoch 3: \{'loss': .*'reconstruction_loss'.*learning rate"
+    )
     with pytest.raises(FloatingPointError, match=message) as error:
         vae.fit(
             x,
@@ -74,7 +76,7 @@ def test_a_variance_that_spikes_does_not_end_a_training(make_networks, images):
 
 def test_a_nan_in_a_stream_is_told(make_vae, images):
     images[7, 0, 0, 0] = np.nan
-    with pytest.raises((FloatingPointError, ValueError), match="not finite|must hold"):
+    with pytest.raises((FloatingPointError, ValueError), match=r"not finite|must hold"):
         make_vae().fit(Batches(images), verbose=0)
 
 

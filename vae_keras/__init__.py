@@ -31,7 +31,7 @@ MODULES = [
     "startup",
 ]
 
-__all__ = [*NAMES, *MODULES, "__version__"]  # noqa: PLE0604  strings they are
+__all__ = [*NAMES, *MODULES, "__version__"]
 
 check_environment()
 register_with_keras()

@@ -310,8 +310,7 @@ class GaussianMixture(DecodedScale):
         super().__init__(min_scale, bounds, **kwargs)
         if num_components < 1:
             raise ValueError(
-                "Argument `num_components` must be >= 1. "
-                f"Received: num_components={num_components}"
+                f"Argument `num_components` must be >= 1. Received: num_components={num_components}"
             )
         self.num_components = num_components
         self.num_parameters = 3 * num_components

@@ -4,10 +4,14 @@ import sys
 
 from vae_keras.startup import use_onednn
 
-use_onednn()  # before Keras is imported
 
-# isort: split
-from vae_keras.training.main import main
+def main(arguments=None):
+    """Sets Keras up, imports it, and trains; takes and returns what `training.main.main` does."""
+    use_onednn()
+    from vae_keras.training.main import main
+
+    return main(arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -25,8 +25,7 @@ class Watch(keras.metrics.Metric):
         self.bounds = bounds
         # Differences and counts, which replicas may add up.
         self.below, self.above, self.finite_steps = (
-            self.add_variable((), "zeros", name=name)
-            for name in ("below", "above", "finite_steps")
+            self.add_variable((), "zeros", name=name) for name in ("below", "above", "finite_steps")
         )
 
     def update_state(self, images, loss):
