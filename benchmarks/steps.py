@@ -42,7 +42,9 @@ def make_vae(model, cls=None, optimizer=None, **options):
     else:
         vae = (cls or VAE)(*networks.convolutional(), Gaussian(learn_scale=True))
     vae.compile((optimizer or FusedAdam)(1e-3), **options)
-    vae.build_early()
+    if not vae.built:  # a subclass
+        vae.build((None, *vae.image_shape))
+    vae.optimizer.build(vae.trainable_variables)
     return vae
 
 

@@ -53,11 +53,11 @@ class EncoderDecoder(keras.Model):
             self.code_shape = tuple(decoder.inputs[0].shape[1:])
 
     @property
-    def shapes_are_known(self):
+    def _shapes_are_known(self):
         """Whether encoder and decoder, made of inputs and outputs, tell their shapes."""
         return self.image_shape is not None and self.code_shape is not None
 
-    def check_parts(self):
+    def _check_parts(self):
         """Raises `ValueError` where the shapes that encoder and decoder tell do not fit."""
         codes, images = self.encoder.outputs[0], self.encoder.inputs[0]
         if not fits(codes.shape[1:], self.code_shape):
@@ -88,7 +88,7 @@ class EncoderDecoder(keras.Model):
         self.image_shape, self.code_shape = tuple(images.shape[1:]), tuple(codes.shape[1:])
         self.likelihood(images, parameters)
 
-    def build_early(self):
+    def _build_early(self):
         """Makes the variables of the model and its optimizer, where its parts tell their shapes.
 
         Keras on TensorFlow would make them while it traces the first step, which
@@ -96,7 +96,7 @@ class EncoderDecoder(keras.Model):
         """
         strategy = getattr(self, "distribute_strategy", None)  # on TensorFlow alone
         with strategy.scope() if strategy else contextlib.nullcontext():
-            if not self.built and self.shapes_are_known:
+            if not self.built and self._shapes_are_known:
                 shapes = [(None, *tensor.shape[1:]) for tensor in self._inputs()]
                 self.build(shapes if len(shapes) > 1 else shapes[0])
             if self.built and self.compiled and not self.optimizer.built:
@@ -110,7 +110,7 @@ class EncoderDecoder(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
         call = self._check_call(super().fit, args, kwargs)
-        self.build_early()
+        self._build_early()
         return super().fit(*call.args, **call.kwargs)
 
     @functools.wraps(keras.Model.evaluate)
@@ -130,7 +130,7 @@ class EncoderDecoder(keras.Model):
 
     @functools.wraps(keras.Model.export)
     def export(self, *args, **kwargs):
-        if self.shapes_are_known:  # Keras exports only what was called
+        if self._shapes_are_known:  # Keras exports only what was called
             shapes = [[size or 1 for size in tensor.shape] for tensor in self._inputs()]
             inputs = [ops.zeros(shape) for shape in shapes]
             self(inputs if len(inputs) > 1 else inputs[0])
@@ -173,7 +173,7 @@ class EncoderDecoder(keras.Model):
     def _check_images(self, images, scored=False):
         check_images(images, "x", self.image_shape, self.likelihood.bounds, scored)
 
-    def reconstruction_loss(self, x, y, parameters, sample_weight=None, training=True):
+    def _reconstruction_loss(self, x, y, parameters, sample_weight=None, training=True):
         """Returns `-log p(target|z)` in nats, `(batch,)`, weighted; the target is `y` or else `x`.
 
         Args:
@@ -189,7 +189,7 @@ class EncoderDecoder(keras.Model):
         options = {} if weight is None else {"sample_weight": weight}
         return -self.likelihood(target, parameters, training=training, **options)
 
-    def average(self, x, y=None, **losses):
+    def _average(self, x, y=None, **losses):
         """Averages losses of shape `(batch,)` over the batch, and tracks the means.
 
         Args:
@@ -218,7 +218,7 @@ class EncoderDecoder(keras.Model):
             y_pred = self.likelihood.mean(y_pred[0])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def predict_with(self, part, inputs, batch_size):
+    def _predict_with(self, part, inputs, batch_size):
         """Runs the encoder or decoder over arrays; returns float32 NumPy, nested as it is."""
         first, conditions = split_inputs(inputs)
         if is_array(first):
@@ -245,7 +245,7 @@ class EncoderDecoder(keras.Model):
             NumPy array `(n, ...)`, float32: the mean of `p(x|z)`, within the
             bounds of the likelihood.
         """
-        parameters = self.predict_with(self.decoder, _with(z, condition), batch_size)
+        parameters = self._predict_with(self.decoder, _with(z, condition), batch_size)
         return ops.convert_to_numpy(self.likelihood.mean(parameters))
 
     def reconstruct(self, x, batch_size=256):

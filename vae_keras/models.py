@@ -49,11 +49,11 @@ class Autoencoder(EncoderDecoder):
 
     def __init__(self, encoder, decoder, likelihood="bernoulli", **kwargs):
         super().__init__(encoder, decoder, likelihood, **kwargs)
-        if self.shapes_are_known and type(self).call is Autoencoder.call:
+        if self._shapes_are_known and type(self).call is Autoencoder.call:
             check_code(encoder.outputs if len(encoder.outputs) > 1 else encoder.outputs[0])
-            self.check_parts()
+            self._check_parts()
         if type(self) is Autoencoder:  # what a subclass has yet to add cannot be built now
-            self.build_early()
+            self._build_early()
 
     def call(self, x, training=None):
         images, conditions = split_inputs(x)
@@ -62,8 +62,8 @@ class Autoencoder(EncoderDecoder):
         return call_part(self.decoder, z, conditions, training), z
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        loss = self.reconstruction_loss(x, y, y_pred[0], sample_weight, training)  # (batch,)
-        return self.average(x, y, loss=loss, reconstruction_loss=loss)
+        loss = self._reconstruction_loss(x, y, y_pred[0], sample_weight, training)  # (batch,)
+        return self._average(x, y, loss=loss, reconstruction_loss=loss)
 
     def encode(self, x, batch_size=256):
         """Encodes images.
@@ -76,7 +76,7 @@ class Autoencoder(EncoderDecoder):
             NumPy array `(n, ...)`, float32: the codes.
         """
         self._check_images(split_inputs(x)[0])
-        return self.predict_with(self.encoder, x, batch_size)
+        return self._predict_with(self.encoder, x, batch_size)
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
@@ -144,13 +144,13 @@ class VAE(EncoderDecoder):
             beta=keras.Variable(1.0, trainable=False, dtype="float32", name="beta")
         )
         self.beta = beta
-        if self.shapes_are_known and type(self).call is VAE.call:
+        if self._shapes_are_known and type(self).call is VAE.call:
             check_same_shape([tuple(tensor.shape) for tensor in encoder.outputs])
-            self.check_parts()
+            self._check_parts()
         if self.code_shape and None not in self.code_shape:
             self._build_prior()
         if type(self) is VAE:  # what a subclass has yet to add cannot be built now
-            self.build_early()
+            self._build_early()
 
     @property
     def beta(self):
@@ -191,12 +191,12 @@ class VAE(EncoderDecoder):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         parameters, *posterior = y_pred  # z_mean, z_log_var and z
-        reconstruction = self.reconstruction_loss(x, y, parameters, sample_weight, training)
+        reconstruction = self._reconstruction_loss(x, y, parameters, sample_weight, training)
         kl = self.prior(*posterior)  # (batch,), as the reconstruction
         weight, is_of_images = check_weight(sample_weight, split_inputs(x)[0])
         if is_of_images:
             kl = ops.cast(weight, kl.dtype) * kl
-        return self.average(
+        return self._average(
             x,
             y,
             loss=reconstruction + self._settings.beta * kl,
@@ -220,7 +220,7 @@ class VAE(EncoderDecoder):
         """Encodes images to their posteriors: `(z_mean, z_log_var)`, two NumPy arrays."""
         self._check_images(split_inputs(x)[0])
         part = self.encoder if type(self).call is VAE.call else _Posterior(self)
-        z_mean, z_log_var = self.predict_with(part, x, batch_size)
+        z_mean, z_log_var = self._predict_with(part, x, batch_size)
         return z_mean, np.minimum(z_log_var, MAX_LOG_VAR)
 
     def generate(self, n, seed=None, sampler=None, condition=None):

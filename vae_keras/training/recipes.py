@@ -62,7 +62,7 @@ def compile_vae(vae, settings, steps_per_epoch):
     """Compiles `vae` for a training of `settings.epochs` epochs of so many steps."""
     schedule = _schedule(settings, steps_per_epoch)
     vae.compile(FusedAdam(schedule, **RECIPES[settings.data].adam))
-    vae.build_early()
+    vae.optimizer.build(vae.trainable_variables)
 
 
 def change_epochs(vae, settings, steps_per_epoch):
