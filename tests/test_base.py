@@ -134,6 +134,10 @@ class TestExport:
         np.testing.assert_allclose(served[1], vae.posterior(images)[0], rtol=1e-4, atol=1e-5)
         assert served[0].shape == images.shape
 
+    def test_of_a_vae_to_onnx_is_told(self, make_vae, tmp_path):
+        with pytest.raises(ValueError, match=r"export its `encoder` and its `decoder`"):
+            make_vae().export(tmp_path / "vae.onnx", format="onnx")
+
     @pytest.mark.skipif(
         not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))), reason="needs ONNX"
     )

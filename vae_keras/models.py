@@ -1,5 +1,6 @@
 """Autoencoder and VAE: what each computes, and what each minimizes."""
 
+import functools
 import types
 
 import keras
@@ -245,6 +246,15 @@ class VAE(EncoderDecoder):
             )
         z = as_array((sampler or self.prior).sample(n, seed))
         return self.decode(z, condition=condition)
+
+    @functools.wraps(keras.Model.export)
+    def export(self, filepath, format="tf_saved_model", *args, **kwargs):
+        if format == "onnx":
+            raise ValueError(
+                "ONNX has no random numbers from a seed, which a VAE draws: export its `encoder` "
+                'and its `decoder`. Received: format="onnx"'
+            )
+        return super().export(filepath, format, *args, **kwargs)
 
     def get_config(self):
         prior = keras.saving.serialize_keras_object(self.prior)
