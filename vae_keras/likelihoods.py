@@ -209,11 +209,17 @@ class Gaussian(Bounded, PerValue):
             initializer=keras.initializers.Constant(math.log(scale or 1.0)),
             trainable=learn_scale,
             dtype="float32",
+            autocast=False,
             name="log_scale",
         )
         if self.follows_error:
             self.num_batches = self.add_weight(
-                shape=(), initializer="zeros", trainable=False, dtype="float32", name="num_batches"
+                shape=(),
+                initializer="zeros",
+                trainable=False,
+                dtype="float32",
+                autocast=False,
+                name="num_batches",
             )
 
     def call(self, x, parameters, sample_weight=None, training=False, parameters_mask=None):
