@@ -38,11 +38,11 @@ def without_metrics():
     class Silent(VAE):
         metrics = ()
 
-        def average(self, sample_weight=None, **losses):
+        def _average(self, x, y=None, **losses):
             self.last = ops.mean(losses["loss"])
             return self.last
 
-        def get_metrics_result(self):
+        def compute_metrics(self, *data):
             return {"loss": self.last}  # else a compiler leaves the forward pass out
 
     return Silent

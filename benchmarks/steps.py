@@ -42,6 +42,8 @@ def make_vae(model, cls=None, optimizer=None, **options):
     else:
         vae = (cls or VAE)(*networks.convolutional(), Gaussian(learn_scale=True))
     vae.compile((optimizer or FusedAdam)(1e-3), **options)
+    if not vae.built:  # a subclass
+        vae.build((None, *vae.image_shape))
     vae.optimizer.build(vae.trainable_variables)
     return vae
 

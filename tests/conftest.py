@@ -7,9 +7,9 @@ import textwrap
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# Before Keras: as in the processes that tests start, whose numbers are compared with ours to the
-# last bit, TensorFlow computes with oneDNN.
-import vae_keras  # noqa: F401
+# Before Keras, and in the processes that tests start too: their numbers are compared with ours to
+# the last bit, and the training program computes with oneDNN.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # isort: split
 import keras

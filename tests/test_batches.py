@@ -194,4 +194,4 @@ print(given_back, faults())
 def test_memory_is_kept_between_steps():
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True)
     given_back, kept = map(int, done.stdout.split())
-    assert kept < 0.1 * given_back
+    assert kept <= 0.1 * given_back  # none at all before TensorFlow 2.21, which began it

@@ -181,6 +181,26 @@ def test_rows_find_their_images_in_any_order(root):
     np.testing.assert_array_equal(load_celeba(root).attributes, VALUES)
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".csv"])
+@pytest.mark.parametrize("write", [write_folder, write_zip])
+def test_the_first_images_do_with_the_whole_lists(tmp_path, capsys, write, suffix):
+    """The lists of many more images than there are; the rows of the others are counted."""
+    others = [f"{number:06d}.jpg" for number in range(13, 2001)]
+    write(tmp_path / f"img_align_celeba{'.zip' * (write is write_zip)}", NAMES[:8])
+    lists = [tmp_path / f"list_{which}{suffix}" for which in ("attr_celeba", "eval_partition")]
+    values = np.concatenate([VALUES, np.ones((len(others), 3), bool)])
+    write_attributes(lists[0], NAMES + others, values)
+    parts = {name: number % 3 for number, name in enumerate(NAMES + others)}
+    write_partition(lists[1], parts)
+    faces = load_celeba(tmp_path, image_size=8)
+    assert len(faces.images) == 8
+    np.testing.assert_array_equal(faces.attributes, VALUES[:8])
+    assert faces.is_test.tolist() == [number % 3 == 2 for number in range(8)]
+    assert capsys.readouterr().out == "".join(
+        f"{path.name}: 1,992 rows without an image are left out.\n" for path in lists
+    )
+
+
 def test_images_are_a_read_only_map_of_bytes(root):
     images = load_celeba(root, image_size=32).images
     assert isinstance(images, np.memmap)
@@ -252,10 +272,28 @@ def test_missing_rows_are_counted_and_named(root):
         load_celeba(root)
 
 
-def test_extra_rows_are_counted_and_named(root):
+def test_one_row_without_an_image_is_left_out(root, capsys):
     (root / "img_align_celeba" / NAMES[3]).unlink()
-    with pytest.raises(ValueError, match=r"1 rows without an image \(000004.jpg\)"):
+    np.testing.assert_array_equal(load_celeba(root).attributes, np.delete(VALUES, 3, axis=0))
+    expected = "list_attr_celeba.txt: 1 row without an image is left out.\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("which", ["list_attr_celeba.txt", "list_eval_partition.txt"])
+def test_lists_of_other_images_altogether_are_an_error(root, which):
+    write_partition(root / "list_eval_partition.txt", dict.fromkeys(NAMES, 2))
+    path = root / which
+    path.write_text(path.read_text().replace(".jpg", ".png"))
+    expected = r"no image has a row \(000001.jpg, .*\); the rows are of 000001.png, .*, \.\.\."
+    with pytest.raises(ValueError, match=f"{path} and the 12 images disagree: {expected}"):
         load_celeba(root)
+
+
+def test_images_without_a_row_are_an_error_among_rows_without_an_image(root, capsys):
+    (root / "img_align_celeba" / NAMES[3]).rename(root / "img_align_celeba" / "000013.jpg")
+    with pytest.raises(ValueError, match=r"disagree: 1 images without a row \(000013.jpg\)"):
+        load_celeba(root)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("row", ["000005.jpg 1 -1", "000005.jpg 1 -1 1 1", "000005.jpg 1 -1 x"])
@@ -270,7 +308,7 @@ def test_a_malformed_row_is_named_by_its_line(root, row):
 
 def test_an_empty_list_is_an_error(root):
     (root / "list_attr_celeba.txt").write_text("")
-    with pytest.raises(ValueError, match="12 images without a row"):
+    with pytest.raises(ValueError, match=r"no image has a row \(000001.jpg, .*\.\.\.\)\.$"):
         load_celeba(root)
 
 

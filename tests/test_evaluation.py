@@ -202,7 +202,7 @@ def test_no_more_images_are_held_for_more_samples(monkeypatch, random_vae, x, bo
 
     monkeypatch.setattr(random_vae.decoder, "call", recorded)
     bound(random_vae, x, num_samples=103)
-    assert sum(held) == 103 * len(x)
+    assert sum(held) == (103 + 1) * len(x)  # once more, for the model's own posterior
     assert max(held) == 20
 
 
@@ -238,8 +238,8 @@ def test_bad_images_are_named(random_vae, x, bound):
         bound(random_vae, np.where(x > 0.9, np.nan, x))
     with pytest.raises(ValueError, match=r"`x` must be images of shape \(8, 8, 1\)"):
         bound(random_vae, x[:, :4])
-    with pytest.raises(ValueError, match=r"`x` must be an array. Received: x of type list"):
-        bound(random_vae, list(x))
+    with pytest.raises(ValueError, match=r"`x` must be an array. Received: x of type generator"):
+        bound(random_vae, (image for image in x))
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
@@ -276,9 +276,24 @@ def test_codes_from_the_prior_cover_it_and_codes_elsewhere_do_not():
     assert evaluation.coverage(codes / 10) < 0.5
 
 
+def test_one_dimension_is_covered_by_its_prior():
+    codes = np.random.default_rng(1).standard_normal((4000, 1))
+    assert evaluation.coverage(codes) == pytest.approx(1 - 2**-5, abs=0.02)
+    # No code lies near the half of the draws that are negative.
+    assert evaluation.coverage(np.abs(codes)) == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_unit_is_active_where_its_mean_varies():
     z_mean = np.random.default_rng(2).standard_normal((1000, 3)) * [1.0, 0.01, 0.5]
     assert evaluation.active_units(z_mean).tolist() == [True, False, True]
+    assert evaluation.active_units(z_mean[:, :1]).tolist() == [True]
+    assert evaluation.active_units(z_mean[:, 1:2]).tolist() == [False]
+
+
+def test_a_unit_that_never_varies_is_not_active_far_from_0_either():
+    # In float32 the mean of so many is off by 0.01, which would seem to be their spread.
+    constant = np.full((200_000, 2), 51.3)
+    assert evaluation.active_units(constant, threshold=1e-5).tolist() == [False, False]
 
 
 def test_a_code_that_decodes_to_anything_else_is_a_hole(indifferent_vae):
@@ -289,14 +304,42 @@ def test_a_code_that_decodes_to_anything_else_is_a_hole(indifferent_vae):
     assert evaluation.hole_fraction(indifferent_vae, near, codes) == 0.0
 
 
+class RoundTrip:
+    """Decodes a code to itself and encodes it to a function of it."""
+
+    def __init__(self, encode):
+        self.encode = encode
+
+    def decode(self, z):
+        return z
+
+
+def test_holes_are_found_in_one_dimension():
+    codes = 2.0 * np.random.default_rng(3).standard_normal((1000, 1))
+    z = np.array([[0.0], [1.0], [2.0], [4.0]])
+    # The round trip goes by half of the code, the tolerance is 1.
+    assert evaluation.hole_fraction(RoundTrip(lambda z: z / 2), z, codes / codes.std() * 2) == 0.25
+
+
+def test_a_code_that_comes_back_as_nan_is_a_hole():
+    codes = np.random.default_rng(3).standard_normal((100, 2))
+    assert evaluation.hole_fraction(RoundTrip(lambda z: z * np.nan), codes, codes) == 1.0
+
+
+def test_codes_that_never_vary_are_no_unit_of_distance(indifferent_vae):
+    with pytest.raises(ValueError, match=r"`codes` must hold codes that differ.*100 times"):
+        evaluation.hole_fraction(indifferent_vae, np.zeros((9, 2)), np.full((100, 2), 0.1))
+
+
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
         (np.zeros((0, 2)), "at least one code"),
         (np.zeros(5), r"of shape \(n, latent_dim\). Received: .* of shape \(5,\)"),
         (np.full((9, 2), np.nan), "must not hold NaN"),
+        (np.full((9, 2), -np.inf), "must not hold NaN or infinity"),
     ],
-    ids=["none", "flat", "NaN"],
+    ids=["none", "flat", "NaN", "infinity"],
 )
 def test_bad_codes_are_named(indifferent_vae, codes, message):
     good = np.zeros((9, 2))
@@ -342,12 +385,31 @@ def test_the_frechet_distance_of_a_shift_is_its_squared_length():
     )
 
 
+def test_the_frechet_distance_of_one_feature_is_that_of_two_normals():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(1.0, 2.0, (500, 1)), rng.normal(4.0, 0.5, (300, 1))
+    expected = (one.mean() - other.mean()) ** 2 + (one.std(ddof=1) - other.std(ddof=1)) ** 2
+    assert evaluation.frechet_distance(one, other) == pytest.approx(expected, rel=1e-5)
+    assert evaluation.frechet_distance(other, one) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_frechet_distance_of_features_that_never_vary_is_that_of_their_means():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(500, 2)), rng.normal(2.0, 3.0, (300, 2))
+    expected = evaluation.frechet_distance(one, other)
+    dead = (np.insert(part, 1, value, axis=1) for part, value in ((one, 0.0), (other, 0.3)))
+    assert evaluation.frechet_distance(*dead) == pytest.approx(expected + 0.09, rel=1e-5)
+    constant = np.full((9, 2), 1.0), np.full((5, 2), 4.0)
+    assert evaluation.frechet_distance(*constant) == pytest.approx(18.0)
+
+
 @pytest.mark.parametrize(
     ("features", "reference", "message"),
     [
         (np.zeros((9, 2)), np.zeros((9, 3)), r"one length.*\(9, 2\).*\(9, 3\)"),
         (np.zeros((1, 2)), np.zeros((9, 2)), r"two rows.*\(1, 2\)"),
         (np.full((9, 2), np.nan), np.zeros((9, 2)), "`features` must not hold NaN"),
+        (np.zeros((9, 2)), np.full((9, 2), np.inf), "`reference` must not hold NaN or infinity"),
         (np.zeros((9, 2)), np.zeros(9), "`reference` must hold at least one"),
     ],
 )

@@ -1,5 +1,6 @@
 """Arithmetic in the latent space does what vectors do."""
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -71,12 +72,26 @@ def test_adding_a_vector_and_taking_it_away_is_the_identity(planted, method):
     np.testing.assert_allclose((codes + vectors[0]) - vectors[0], codes, atol=1e-6)
 
 
-def test_zeros_and_ones_serve_as_attributes(planted):
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "float16", object])
+def test_zeros_and_ones_serve_as_attributes(planted, dtype):
     codes, attributes, _ = planted
     np.testing.assert_array_equal(
-        latent.attribute_vectors(codes, attributes.astype("int8")),
+        latent.attribute_vectors(codes, attributes.astype(dtype)),
         latent.attribute_vectors(codes, attributes),
     )
+
+
+def test_the_signs_of_celeba_are_refused_by_all_that_take_attributes(planted):
+    codes, attributes, _ = planted
+    vectors, signs = latent.attribute_vectors(codes, attributes), np.where(attributes, 1, -1)
+    for refused in (
+        lambda: latent.attribute_vectors(codes, signs),
+        lambda: latent.attribute_standard_errors(codes, signs),
+        lambda: latent.attribute_levels(codes, vectors, codes, signs),
+    ):
+        with pytest.raises(ValueError, match=r"must hold booleans.*`attributes == 1`"):
+            refused()
+    np.testing.assert_array_equal(latent.attribute_vectors(codes, signs == 1), vectors)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +103,10 @@ def test_zeros_and_ones_serve_as_attributes(planted):
         (np.zeros((0, 2)), np.eye(2), "difference", "`codes` must hold at least one code"),
         (np.eye(2), [[1, 1], [0, 1]], "difference", r"same value throughout in columns \[1\]"),
         (np.eye(2), [[0, 1], [0, 0]], "regression", r"same value throughout in columns \[0\]"),
-        # CelebA's own -1 is not False.
-        (np.eye(2), [[-1], [1]], "difference", r"same value throughout in columns \[0\]"),
+        (np.eye(2), [[-1], [1]], "difference", r"`attributes == 1`. Received: .* the value -1"),
+        (np.eye(2), [[0.0], [0.5]], "difference", r"must hold booleans.* the value 0.5"),
+        (np.eye(2), [[np.nan], [1.0]], "regression", r"must hold booleans.* the value nan"),
+        (np.eye(2), [["yes"], ["no"]], "difference", r"must hold booleans.* the value yes"),
         (np.eye(2), np.eye(2), "mean", "`method` must be one of.*method='mean'"),
     ],
 )
@@ -123,6 +140,57 @@ def test_the_difference_has_the_standard_error_of_scipy(planted):
         np.testing.assert_allclose(error, expected, rtol=2e-3)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.filterwarnings("ignore:Fewer than 20")
+def test_standard_errors_hold_where_few_images_have_an_attribute(method, count):
+    rng = np.random.default_rng(0)
+    attributes = (np.arange(30) < count)[:, None]
+    codes = rng.normal(size=(1500, 30, 4)) * [0.5, 1.0, 1.0, 2.0]
+    vectors = [latent.attribute_vectors(draw, attributes, method) for draw in codes]
+    errors = [latent.attribute_standard_errors(draw, attributes, method) for draw in codes]
+    # The squares are without bias, the errors themselves are not.
+    expected = np.sqrt(np.mean(np.square(errors), axis=0))
+    np.testing.assert_allclose(expected, np.std(vectors, axis=0), rtol=0.08)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.filterwarnings("error", "ignore:Fewer than 20")
+def test_one_image_does_not_show_how_far_chance_goes(alone):
+    codes = np.random.default_rng(0).normal(size=(60, 3))
+    attributes = np.stack([(np.arange(60) == 7) == alone, np.arange(60) < 30], axis=1)
+    errors = latent.attribute_standard_errors(codes, attributes)
+    assert np.all(np.isposinf(errors[0]))
+    expected = np.sqrt((codes[:30].var(0, ddof=1) + codes[30:].var(0, ddof=1)) / 30)
+    np.testing.assert_allclose(errors[1], expected, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("error", "ignore:Fewer than 20")
+def test_regression_on_one_image_takes_the_noise_from_the_others():
+    codes = np.random.default_rng(0).normal(size=(60, 3))
+    errors = latent.attribute_standard_errors(codes, (np.arange(60) == 7)[:, None], "regression")
+    noise = np.delete(codes, 7, axis=0).std(axis=0, ddof=1)
+    np.testing.assert_allclose(errors, [noise * np.sqrt(1 + 1 / 59)], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        [[1], [0]],
+        [[1, 0], [0, 1], [0, 0]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [[1, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]],
+    ],
+)
+@pytest.mark.filterwarnings("error", "ignore:Fewer than 20")
+def test_regression_on_too_few_images_to_show_noise_has_no_finite_error(attributes):
+    codes = np.random.default_rng(0).normal(size=(len(attributes), 2))
+    errors = latent.attribute_standard_errors(codes, attributes, "regression")
+    assert errors.shape == (len(attributes[0]), 2)
+    assert errors.dtype == np.float32
+    assert np.all(np.isposinf(errors))
+
+
 def test_levels_are_0_without_and_1_with_an_attribute_and_adding_a_vector_adds_1(planted):
     codes, attributes, _ = planted
     vectors = latent.attribute_vectors(codes, attributes)
@@ -142,6 +210,85 @@ def test_a_level_is_the_discriminant_of_sklearn(planted):
     levels = latent.attribute_levels(codes, vectors, codes, attributes)[:, 0]
     scores = LinearDiscriminantAnalysis().fit(codes, attributes[:, 0]).decision_function(codes)
     assert np.corrcoef(levels, scores)[0, 1] > 0.9999
+
+
+def test_levels_do_not_depend_on_a_dimension_that_never_varies(planted):
+    codes, attributes, _ = planted
+    vectors = latent.attribute_vectors(codes, attributes)
+    expected = latent.attribute_levels(codes, vectors, codes, attributes)
+    collapsed = np.insert(codes, 2, 0.7, axis=1)
+    vectors = latent.attribute_vectors(collapsed, attributes)
+    levels = latent.attribute_levels(collapsed, vectors, collapsed, attributes)
+    np.testing.assert_allclose(levels, expected, atol=1e-4)
+    elsewhere = collapsed + np.where(np.arange(6) == 2, 3.0, 0.0)
+    moved = latent.attribute_levels(elsewhere, vectors, collapsed, attributes)
+    np.testing.assert_allclose(moved, levels, atol=1e-4)
+
+
+def test_levels_are_measured_in_dimensions_that_depend_on_each_other(planted):
+    codes, attributes, _ = planted
+    codes = codes + 50.0  # so far out float32 is coarse: they depend on each other up to rounding
+    expected = latent.attribute_levels(
+        codes, latent.attribute_vectors(codes, attributes), codes, attributes
+    )
+    twice = np.concatenate([codes, codes[:, :1] - 0.3 * codes[:, 1:2]], axis=1)
+    vectors = latent.attribute_vectors(twice, attributes)
+    levels = latent.attribute_levels(twice, vectors, twice, attributes)
+    np.testing.assert_allclose(levels, expected, atol=1e-3)
+    # Codes from elsewhere need not keep to the plane of these; what is off it does not count.
+    off = np.array([1.0, -0.3, 0.0, 0.0, 0.0, -1.0])
+    moved = latent.attribute_levels(twice + off, vectors, twice, attributes)
+    np.testing.assert_allclose(moved, levels, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Fewer than 20")
+def test_fewer_codes_than_dimensions_have_levels():
+    codes = np.random.default_rng(0).normal(size=(6, 9))
+    attributes = np.arange(6)[:, None] < 3
+    vectors = latent.attribute_vectors(codes, attributes)
+    levels = latent.attribute_levels(codes, vectors, codes, attributes)
+    np.testing.assert_allclose([levels[3:].mean(), levels[:3].mean()], [0, 1], atol=1e-4)
+    moved = latent.attribute_levels(codes + vectors, vectors, codes, attributes)
+    np.testing.assert_allclose(moved, levels + 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("z", "vectors", "codes", "message"),
+    [
+        (np.eye(3), np.eye(2), np.eye(2), r"same length of code.*z of shape \(3, 3\)"),
+        (np.eye(2), np.eye(3), np.eye(2), r"same length of code.*vectors of shape \(3, 3\)"),
+        (np.eye(2), np.eye(2)[:1], np.eye(2), r"one row for each.*vectors of shape \(1, 2\)"),
+        (np.zeros(2), np.eye(2), np.eye(2), "`z` must hold at least one code"),
+        (np.eye(2), [[1, -1], [0, 0]], np.eye(2), r"vary along. Received: rows \[1\] of `vec"),
+        (np.eye(2), [[0, 1], [1, 0]], [[1, 0.3], [2, 0.3]], r"along. Received: rows \[0\] of"),
+        (np.eye(2), np.eye(2), np.full((2, 2), 0.1), r"codes that differ.*2 times the same"),
+    ],
+)
+@pytest.mark.filterwarnings("error", "ignore:Fewer than 20")
+def test_levels_that_cannot_be_measured_are_refused(z, vectors, codes, message):
+    with pytest.raises(ValueError, match=message):
+        latent.attribute_levels(z, vectors, codes, np.eye(2))
+
+
+def test_one_dimension_is_enough_for_attributes():
+    rng = np.random.default_rng(0)
+    attributes = rng.random((500, 1)) < 0.4
+    has = attributes[:, 0]
+    codes = rng.normal(size=(500, 1)) + 2.0 * attributes + 1.0
+    without, step = codes[~has].mean(), codes[has].mean() - codes[~has].mean()
+    for method in METHODS:
+        vectors = latent.attribute_vectors(codes, attributes, method)
+        np.testing.assert_allclose(vectors, [[step]], rtol=1e-5)
+        levels = latent.attribute_levels(codes, vectors, codes, attributes)
+        np.testing.assert_allclose(levels, (codes - without) / step, atol=1e-5)
+    pair = codes[has], codes[~has]
+    expected = np.sqrt(sum(half.var(ddof=1) / len(half) for half in pair))
+    errors = latent.attribute_standard_errors(codes, attributes)
+    np.testing.assert_allclose(errors, [[expected]], rtol=1e-5)
+    pooled = np.sqrt(sum(half.var() * len(half) for half in pair) / 498)
+    expected = pooled * np.sqrt(sum(1 / len(half) for half in pair))
+    errors = latent.attribute_standard_errors(codes, attributes, "regression")
+    np.testing.assert_allclose(errors, [[expected]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("rare", [True, False])
@@ -209,6 +356,13 @@ def test_almost_parallel_codes_are_walked_without_loss():
     start, end = np.array([1.0, 0.0]), np.array([1.0, 1e-5])
     walk = latent.interpolate(start, end, 3, "spherical")
     np.testing.assert_allclose(walk[1], [1.0, 5e-6], rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["linear", "spherical"])
+def test_one_dimension_has_one_way_to_walk(method):
+    start, end = np.array([[1.0], [2.0], [0.0]]), np.array([[-1.0], [4.0], [3.0]])
+    walk = latent.interpolate(start, end, 3, method)
+    np.testing.assert_allclose(walk, [start, (start + end) / 2, end], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -290,6 +444,51 @@ def test_one_component_is_the_gaussian(clusters):
     np.testing.assert_allclose(one.sample(50, seed=3), other.sample(50, seed=3), atol=0.02)
 
 
+@pytest.mark.parametrize(
+    "fit", [latent.fit_gaussian, lambda codes: latent.fit_mixture(codes, num_components=2)]
+)
+def test_one_dimension_is_enough_for_a_sampler(fit):
+    codes = np.random.default_rng(0).normal(3.0, 2.0, (4000, 1))
+    drawn = fit(codes).sample(100_000, seed=1)
+    assert drawn.shape == (100_000, 1)
+    assert stats.kstest(drawn[:, 0], stats.norm(3.0, 2.0).cdf).statistic < 0.02
+
+
+@pytest.mark.parametrize("fit", [latent.fit_gaussian, latent.fit_mixture])
+def test_a_dimension_that_never_varies_stays_as_it_is(clusters, fit):
+    collapsed = np.insert(clusters, 1, [[0.1], [-7.0]], axis=1)
+    drawn = fit(collapsed).sample(1000, seed=1)
+    np.testing.assert_allclose(drawn[:, [1, 2]], np.tile([0.1, -7.0], (1000, 1)), rtol=1e-6)
+    expected = fit(clusters).sample(1000, seed=1)
+    np.testing.assert_allclose(drawn[:, [0, 3]].std(0), expected.std(0), rtol=0.1)
+
+
+def test_dimensions_that_depend_on_each_other_do_so_when_drawn(clusters):
+    codes = np.concatenate([clusters, clusters[:, :1] - 1e-3 * clusters[:, 1:]], axis=1)
+    drawn = latent.fit_gaussian(codes).sample(50_000, seed=1)
+    np.testing.assert_allclose(drawn[:, 2], drawn[:, 0] - 1e-3 * drawn[:, 1], atol=1e-3)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.05, atol=0.02)
+
+
+def test_scales_far_apart_are_kept(clusters):
+    drawn = latent.fit_gaussian(clusters * [1e6, 1e-6]).sample(50_000, seed=1)
+    np.testing.assert_allclose(drawn.std(0), clusters.std(0) * [1e6, 1e-6], rtol=0.02)
+
+
+@pytest.mark.parametrize("covariance", [[[1.0, 2.0], [2.0, 1.0]], [[1.0, 0.0], [0.0, -1.0]]])
+def test_a_covariance_that_is_none_is_refused(covariance):
+    with pytest.raises(np.linalg.LinAlgError):
+        latent.CodeSampler([1.0], [[0.0, 0.0]], [covariance])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("fit", [latent.fit_gaussian, latent.fit_mixture])
+def test_codes_may_come_in_half_precision(clusters, fit, dtype):
+    half = keras.ops.convert_to_numpy(keras.ops.cast(clusters, dtype))
+    drawn = fit(half).sample(10_000, seed=1)
+    np.testing.assert_allclose(drawn.std(0), clusters.std(0), rtol=0.05)
+
+
 def test_a_sampler_repeats_itself_with_a_seed_and_not_without(clusters):
     sampler = latent.fit_mixture(clusters, num_components=2)
     np.testing.assert_array_equal(sampler.sample(5, seed=7), sampler.sample(5, seed=7))
@@ -301,6 +500,8 @@ def test_a_sampler_repeats_itself_with_a_seed_and_not_without(clusters):
     [
         (lambda: latent.fit_gaussian(np.full((9, 2), np.nan)), "`codes` must not hold NaN"),
         (lambda: latent.fit_gaussian(np.zeros((2, 2))), r"more codes than.*shape \(2, 2\)"),
+        (lambda: latent.fit_gaussian(np.full((9, 2), 0.1)), "codes that differ.*9 times the same"),
+        (lambda: latent.fit_mixture(np.full((9, 1), 0.1)), "codes that differ.*9 times the same"),
         (lambda: latent.fit_mixture(np.full((9, 2), np.nan)), "`codes` must not hold NaN"),
         (lambda: latent.fit_mixture(np.eye(4), 5), "codes, 4. Received: num_components=5"),
         (lambda: latent.fit_mixture(np.eye(4), 0), "num_components=0"),

@@ -6,7 +6,7 @@ import pytest
 from helpers import gradients
 from scipy import integrate, special, stats
 
-from vae_keras import likelihoods
+from vae_keras import VAE, likelihoods
 from vae_keras.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, Likelihood
 
 LOGITS = np.array([-30.0, -8.0, -0.5, -0.05, -1e-4, 0.0, 1e-4, 0.05, 0.5, 8.0, 30.0])
@@ -190,3 +190,148 @@ def test_a_likelihood_of_ones_own_needs_only_a_density_and_a_mean(make_vae, imag
 def test_a_likelihood_without_a_method_says_which(method):
     with pytest.raises(NotImplementedError, match=f"Likelihood must implement `{method}`"):
         getattr(Likelihood(), method)(*[np.zeros(1)] * (2 if method == "log_density" else 1))
+
+
+class TestTheScaleThatFollowsTheError:
+    def train(self, make_vae, x, **options):
+        vae = make_vae(noise=False, likelihood="gaussian", optimizer=keras.optimizers.SGD(0.0))
+        vae.fit(x, epochs=3, verbose=0, **options)
+        decoded = vae.decoder.predict(vae.encode(x), verbose=0)
+        return vae, np.sqrt(np.mean((x - decoded) ** 2))
+
+    def test_is_the_root_mean_squared_error(self, make_vae, images):
+        vae, error = self.train(make_vae, images)
+        np.testing.assert_allclose(scale_of(vae.likelihood), error, rtol=1e-4)
+
+    def test_averages_over_batches(self, make_vae, images):
+        vae, error = self.train(make_vae, images[:8], batch_size=4)
+        np.testing.assert_allclose(scale_of(vae.likelihood), error, rtol=1e-3)
+
+    def test_leaves_out_what_weighs_nothing(self, make_vae, images):
+        present = np.ones_like(images)
+        present[:, 4:] = 0.0
+        vae = make_vae(noise=False, likelihood="gaussian", optimizer=keras.optimizers.SGD(0.0))
+        vae.fit(images, images, sample_weight=present, verbose=0)
+        decoded = vae.decoder.predict(vae.encode(images), verbose=0)
+        error = np.sqrt(np.mean((images - decoded)[:, :4] ** 2))
+        np.testing.assert_allclose(scale_of(vae.likelihood), error, rtol=1e-4)
+
+    def test_stays_where_nothing_is_trained(self, make_vae, images):
+        vae = make_vae(likelihood="gaussian")
+        vae.evaluate(images, verbose=0)
+        vae.predict(images, verbose=0)
+        assert scale_of(vae.likelihood) == 1.0
+
+    def test_is_kept_in_a_file(self, make_vae, images, tmp_path):
+        vae, _ = self.train(make_vae, images)
+        vae.save(tmp_path / "vae.keras")
+        copy = keras.saving.load_model(tmp_path / "vae.keras")
+        assert scale_of(copy.likelihood) == scale_of(vae.likelihood) != 1.0
+
+    def test_makes_the_loss_the_density_at_that_scale(self, make_vae, images):
+        vae, error = self.train(make_vae, images)
+        decoded = vae.decoder.predict(vae.encode(images), verbose=0)
+        expected = -stats.norm(decoded, error).logpdf(images).sum((1, 2, 3)).mean()
+        reported = vae.evaluate(images, verbose=0, return_dict=True)["reconstruction_loss"]
+        np.testing.assert_allclose(reported, expected, rtol=1e-4)
+
+
+def test_unbounded_gaussian_mean_is_not_clipped():
+    np.testing.assert_allclose(mean(Gaussian(bounds=None), [-3.0, 40.0]), [-3.0, 40.0])
+    np.testing.assert_allclose(mean(Gaussian(bounds=(-1, 1)), [-3.0, 40.0]), [-1.0, 1.0])
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 0.0), (0.0, 0.0), (0.0,), (0.0, float("nan"))])
+def test_bounds_are_a_pair_in_order(bounds):
+    with pytest.raises(ValueError, match=r"`bounds` must be `None` or a pair.*Received: bounds="):
+        Gaussian(bounds=bounds)
+
+
+def test_a_scale_per_pixel_agrees_with_scipy():
+    x, m, log_scale = np.random.default_rng(0).normal(size=(3, 4, 5))
+    likelihood = likelihoods.GaussianPerPixel(bounds=None)
+    result = likelihood(x, np.stack([m, log_scale], axis=-1))
+    expected = stats.norm(m, np.exp(log_scale)).logpdf(x).sum(1)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(result), expected, rtol=1e-5)
+    np.testing.assert_allclose(mean(likelihood, np.stack([m, log_scale], -1)), m, rtol=1e-6)
+
+
+def test_a_scale_per_pixel_has_a_least():
+    likelihood = likelihoods.GaussianPerPixel(min_scale=0.1)
+    result = likelihood(np.zeros((1, 1)), np.array([[[0.0, -50.0]]]))
+    expected = stats.norm(0, 0.1).logpdf(0)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(result), [expected], rtol=1e-5)
+
+
+def test_a_mixture_agrees_with_scipy():
+    rng = np.random.default_rng(0)
+    logits, means, log_scales = rng.normal(size=(3, 4, 5, 2))
+    x = rng.normal(size=(4, 5))
+    likelihood = likelihoods.GaussianMixture(2, bounds=None)
+    parameters = np.concatenate([logits, means, log_scales], axis=-1)
+    weights = special.softmax(logits, axis=-1)
+    density = np.sum(weights * stats.norm(means, np.exp(log_scales)).pdf(x[..., None]), axis=-1)
+    result = keras.ops.convert_to_numpy(likelihood(x, parameters))
+    np.testing.assert_allclose(result, np.log(density).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(mean(likelihood, parameters), np.sum(weights * means, -1), rtol=1e-5)
+
+
+def test_categorical_levels_agree_with_scipy():
+    rng = np.random.default_rng(0)
+    logits, levels = rng.normal(size=(3, 4, 256)), rng.integers(0, 256, (3, 4))
+    likelihood = likelihoods.Categorical(256, bounds=(0.0, 1.0))
+    result = keras.ops.convert_to_numpy(likelihood((levels / 255).astype("float32"), logits))
+    log_p = special.log_softmax(logits, axis=-1)
+    expected = np.take_along_axis(log_p, levels[..., None], -1)[..., 0].sum(1)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+    expected = special.softmax(logits, -1) @ (np.arange(256) / 255)
+    np.testing.assert_allclose(mean(likelihood, logits), expected, rtol=1e-5)
+
+
+def test_categorical_tokens_are_integers():
+    tokens = np.array([[0, 2, 1], [2, 2, 0]])
+    logits = np.random.default_rng(0).normal(size=(2, 3, 3))
+    likelihood = likelihoods.Categorical(3)
+    expected = np.take_along_axis(special.log_softmax(logits, -1), tokens[..., None], -1)
+    result = keras.ops.convert_to_numpy(likelihood(tokens, logits))
+    np.testing.assert_allclose(result, expected[..., 0].sum(1), rtol=1e-5)
+    np.testing.assert_array_equal(mean(likelihood, logits), logits.argmax(-1))
+
+
+def test_a_vae_of_tokens_learns_and_comes_back(tmp_path):
+    tokens = np.repeat(np.arange(4), 6)[:, None] * np.ones((1, 5), "int32")
+    x, z = keras.Input((5,), dtype="int32"), keras.Input((2,))
+    flat = keras.layers.Flatten()(keras.layers.Embedding(4, 3)(x))
+    encoder = keras.Model(x, [keras.layers.Dense(2)(flat), keras.layers.Dense(2)(flat)])
+    decoder = keras.Model(z, keras.layers.Reshape((5, 4))(keras.layers.Dense(20)(z)))
+    vae = VAE(encoder, decoder, likelihoods.Categorical(4))
+    vae.compile(keras.optimizers.Adam(0.05))
+    loss = vae.fit(tokens.astype("int32"), epochs=40, verbose=0).history["loss"]
+    assert loss[-1] < 0.6 * loss[0]
+    vae.save(tmp_path / "vae.keras")
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    np.testing.assert_array_equal(copy.reconstruct(tokens), vae.reconstruct(tokens))
+    with pytest.raises(ValueError, match=r"values in \[0.0, 3.0\]"):
+        vae.fit(tokens + 1)
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        likelihoods.GaussianPerPixel(0.1, bounds=None),
+        likelihoods.GaussianMixture(3, 0.1, (-1.0, 1.0)),
+        likelihoods.Categorical(7, (0.0, 1.0)),
+        likelihoods.Categorical(7),
+        Gaussian(bounds=(-1.0, 1.0)),
+    ],
+)
+def test_likelihoods_with_arguments_come_back_from_their_configurations(likelihood):
+    config = keras.saving.serialize_keras_object(likelihood)
+    copy = keras.saving.deserialize_keras_object(config)
+    assert copy.get_config() == likelihood.get_config()
+    assert copy.bounds == likelihood.bounds
+
+
+def test_parameters_of_the_wrong_number_are_refused():
+    with pytest.raises(ValueError, match=r"must be shaped \(4, 2\). Received.*\(4,\).*\(4, 3\)"):
+        likelihoods.GaussianPerPixel()(np.zeros((2, 4)), np.zeros((2, 4, 3)))

@@ -84,3 +84,15 @@ def test_kl_of_a_wide_half_precision_posterior_is_finite():
 
 def test_kl_of_no_examples_is_empty():
     assert kl(np.zeros((0, 3)), np.zeros((0, 3))).shape == (0,)
+
+
+def test_kl_of_means_and_log_variances_of_two_shapes_is_refused():
+    with pytest.raises(ValueError, match=r"z_mean of shape \(4, 1\), z_log_var of shape \(4, 8\)"):
+        kl_divergence(np.ones((4, 1)), np.zeros((4, 8)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("log_var", [-80.0, 80.0, 1000.0])
+def test_kl_does_not_overflow(dtype, log_var):
+    z_log_var = keras.ops.cast(np.full((1, 4), log_var), dtype)
+    assert np.isfinite(kl(np.zeros((1, 4), dtype), z_log_var)).all()

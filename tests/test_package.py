@@ -1,4 +1,4 @@
-"""Importing the package imports Keras and NumPy, nothing heavier."""
+"""Importing the package imports nothing; using it imports Keras and NumPy, nothing heavier."""
 
 import ast
 import platform
@@ -52,7 +52,8 @@ def loaded_with(module, seen):
 @pytest.fixture(scope="module")
 def loaded():
     seen = set()
-    loaded_with("vae_keras", seen)
+    for module in {*vae_keras.NAMES.values(), *vae_keras.MODULES} - {"plots"}:
+        loaded_with(f"vae_keras.{module}", seen)
     return seen
 
 
@@ -99,11 +100,41 @@ def test_keras_numpy_and_one_backend_are_enough(run_python):
     assert shape == "(2, 8, 8, 1)"
 
 
+NOTHING = """
+    import os, sys
+    before = dict(os.environ), set(sys.modules)
+    import vae_keras
+    assert dict(os.environ) == before[0]
+    new = {name.split(".")[0] for name in set(sys.modules) - before[1]}
+    print(sorted(new - set(sys.stdlib_module_names)))
+    vae_keras.startup.use_onednn()
+    print(os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+    assert "keras" not in sys.modules
+    print(vae_keras.__version__, "VAE" in dir(vae_keras), hasattr(vae_keras, "nothing"))
+"""
+
+
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="is about x86")
 @pytest.mark.parametrize("given", [None, "0"])
-def test_tensorflow_may_use_onednn_unless_it_is_told_not_to(run_python, monkeypatch, given):
+def test_importing_the_package_changes_nothing(run_python, monkeypatch, given):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     if given is not None:
         monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
-    script = "import os, vae_keras; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
-    assert run_python(script).split()[-1] == (given or "1")
+    imported, onednn, names = run_python(NOTHING).splitlines()
+    assert imported == "['vae_keras']"
+    assert onednn == (given or "1")
+    assert names == f"{vae_keras.__version__} True False"
+
+
+@pytest.mark.parametrize(
+    "imports", ["import vae_keras, keras", "import keras, vae_keras", "from vae_keras import VAE"]
+)
+def test_keras_knows_the_classes_whatever_comes_first(run_python, imports):
+    script = f"""
+        {imports}
+        import keras
+        for name in ("VAE", "Autoencoder", "Sampling", "Gaussian", "StandardNormal", "FusedAdam"):
+            assert keras.saving.get_registered_object("vae_keras>" + name), name
+        print("all")
+    """
+    assert run_python(script).endswith("all\n")

@@ -147,3 +147,67 @@ def test_what_is_not_a_mean_and_its_log_variance_is_refused(shapes, message):
     arrays = tuple(np.zeros(shape, "float32") for shape in shapes)
     with pytest.raises(ValueError, match=message):
         Sampling()(arrays if len(arrays) > 1 else arrays[0])
+
+
+def test_shapes_are_compared_at_every_call():
+    layer = Sampling()
+    layer((np.zeros((4, 2)), np.zeros((4, 2))))
+    with pytest.raises(ValueError, match=r"z_mean of shape \(4, 1\), z_log_var of shape \(4, 2\)"):
+        layer((np.zeros((4, 1)), np.zeros((4, 2))))
+    with pytest.raises(ValueError, match="must have the same shape"):
+        layer((keras.KerasTensor((None, 1)), keras.KerasTensor((None, 2))))
+
+
+def test_sizes_that_are_not_known_yet_may_be_equal():
+    z = Sampling()((keras.KerasTensor((None, None, 4)), keras.KerasTensor((None, 10, 4))))
+    assert z.shape == (None, None, 4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("log_var", [-80.0, 80.0, 500.0])
+def test_no_variance_overflows(dtype, log_var):
+    layer, zeros = Sampling(seed=0, dtype=dtype), np.zeros((50, 20), "float32")
+    z = keras.ops.cast(layer((zeros, zeros + log_var)), "float32")
+    assert np.isfinite(keras.ops.convert_to_numpy(z)).all()
+
+
+def test_a_mask_is_passed_on():
+    x = keras.Input((None, 3))
+    masked = keras.layers.Masking()(x)
+    z = Sampling()((masked, masked))
+    last = keras.layers.LSTM(2)(z)
+    model = keras.Model(x, last)
+    steps = np.ones((1, 3, 3), "float32")
+    padded = np.concatenate([steps, np.zeros((1, 2, 3), "float32")], axis=1)
+    model.layers[2].call = lambda inputs: inputs[0]
+    np.testing.assert_allclose(
+        model.predict(padded, verbose=0), model.predict(steps, verbose=0), rtol=1e-5
+    )
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Tempered(Sampling):
+    """A subclass with a weight of its own."""
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.temperature = self.add_weight(shape=(), initializer="ones", name="temperature")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
+def test_a_weight_of_a_subclass_comes_back(tmp_path, name):
+    def make():
+        x = keras.Input((3,))
+        return keras.Model(x, Tempered(name="code")((x, x)))
+
+    model, zeros = make(), np.zeros((4, 3), "float32")
+    model.get_layer("code").temperature.assign(0.25)
+    if name.endswith(".keras"):
+        model.save(tmp_path / name)
+        copy = keras.saving.load_model(tmp_path / name)
+    else:
+        model.save_weights(tmp_path / name)
+        copy = make()
+        copy.load_weights(tmp_path / name)
+    assert float(copy.get_layer("code").temperature) == 0.25
+    np.testing.assert_array_equal(copy.predict(zeros, verbose=0), model.predict(zeros, verbose=0))

@@ -210,12 +210,6 @@ def test_the_best_epoch_is_kept_by_loss(make_vae, images, tmp_path):
     np.testing.assert_array_equal(keras.saving.load_model(path).encode(images), vae.encode(images))
 
 
-def test_a_model_of_a_newer_version_says_so(make_vae):
-    config = {**make_vae().get_config(), "capacity": 25.0}
-    with pytest.raises(ValueError, match=r"newer vae_keras: it has \['capacity'\].*Upgrade"):
-        VAE.from_config(config)
-
-
 def test_every_argument_is_in_the_configuration(make_networks):
     encoder, decoder = make_networks()
     vae = VAE(encoder, decoder, Bernoulli(), beta=2.5, name="mine", dtype="float32")

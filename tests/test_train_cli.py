@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from vae_keras import optimizers
 from vae_keras.datasets import fashion_mnist
 from vae_keras.likelihoods import Gaussian
 from vae_keras.train import main
-from vae_keras.training import checkpoint, devices, logs
+from vae_keras.training import checkpoint, devices, logs, recipes
 from vae_keras.training.devices import Devices
 
 SIZES = (300, 60)
@@ -38,7 +39,7 @@ sys.exit(main(sys.argv[1:]))
 KILLED_IN_MID_EPOCH = """
 positions = data.SharedBatches.positions
 def killed(batches, index):
-    if batches.shuffle and (batches.epoch, index) == (1, 2):
+    if batches.shuffle and (batches.epoch, index) == ({epoch}, 2):
         if batches.devices.process_id == {victim}:
             os.kill(os.getpid(), signal.SIGKILL)
     return positions(batches, index)
@@ -92,7 +93,51 @@ def weights(path):
 
 
 def files(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """All of them but TensorBoard's, which are there where it is installed."""
+    paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    return {str(path) for path in paths if "tensorboard" not in path.parts}
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+def assert_same_output(one, other):
+    for name in ("last.keras", "best.keras"):
+        for left, right in zip(weights(one / name), weights(other / name), strict=True):
+            np.testing.assert_array_equal(left, right)
+    assert (one / "history.csv").read_bytes() == (other / "history.csv").read_bytes()
+    assert files(one) == files(other)
+
+
+def assert_agree(output, epochs):
+    """Models, history, checkpoint and sheets tell of the same training of so many epochs."""
+    rows = list(csv.DictReader((output / "history.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, epochs + 1))
+    losses = [float(row["val_loss"]) for row in rows]
+    saved = checkpoint.Checkpoint(output / "last.keras", Devices(1)).progress
+    assert (saved.settings.epochs, saved.epoch) == (epochs, epochs)
+    assert [logs["val_loss"] for logs in saved.history] == losses
+    assert saved.best == min(losses)
+    assert sum(name.startswith("sheets/samples") for name in files(output)) == epochs
+    _, (x_test, _) = fashion_mnist.load_fashion_mnist("synthetic")
+    for name, row in (("last.keras", rows[-1]), ("best.keras", rows[np.argmin(losses)])):
+        vae = keras.saving.load_model(output / name)
+        measured = vae.evaluate(x_test, verbose=0, return_dict=True)["kl_loss"]
+        assert measured == pytest.approx(float(row["val_kl_loss"]), rel=1e-3)
+
+
+def learning_rate(output, step):
+    """What the optimizer of the last model has for a step."""
+    optimizer = keras.saving.load_model(output / "last.keras").optimizer
+    optimizer.iterations.assign(step)
+    return float(optimizer.learning_rate)
+
+
+def schedule(epochs, step):
+    """The learning rate of the recipe: four batches an epoch."""
+    peak = recipes.RECIPES["fashion"].peak_learning_rate
+    return float(optimizers.warmup_and_cosine(peak, 4 * epochs)(step))
 
 
 def refusal(capsys, *arguments):
@@ -182,17 +227,14 @@ def test_the_learning_rate_rises_and_falls():
 
 
 def test_killed_in_mid_epoch_it_ends_with_the_weights_of_an_uninterrupted_run(trained, tmp_path):
-    killed = run_train(*FASHION, "--output", tmp_path, before=KILLED_IN_MID_EPOCH.format(victim=0))
+    before = KILLED_IN_MID_EPOCH.format(epoch=1, victim=0)
+    killed = run_train(*FASHION, "--output", tmp_path, before=before)
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     assert (tmp_path / "history.csv").read_text().count("\n") == 2
     resumed = run_train("--resume", "--output", tmp_path)
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert "after epoch 1 of 3" in resumed.stdout
-    for name in ("last.keras", "best.keras"):
-        for one, other in zip(weights(tmp_path / name), weights(trained / name), strict=True):
-            np.testing.assert_array_equal(one, other)
-    assert (tmp_path / "history.csv").read_bytes() == (trained / "history.csv").read_bytes()
-    assert files(tmp_path) == files(trained)
+    assert_same_output(tmp_path, trained)
 
 
 def test_killed_in_its_first_epoch_it_can_be_resumed(tmp_path, monkeypatch):
@@ -227,6 +269,90 @@ def test_a_finished_training_is_left_as_it_is(trained):
         np.testing.assert_array_equal(one, other)
 
 
+# Going on to another number of epochs
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory, trained, garments):
+    """The output of a training of three epochs that went on to five, and what it said."""
+    output = tmp_path_factory.mktemp("extended") / "run"
+    shutil.copytree(trained, output)
+    arguments = ["--resume", "--epochs", 5, "--output", output]
+    done = run_train(*arguments, VAE_KERAS_DATA=garments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return output, done.stdout
+
+
+def test_with_more_epochs_a_finished_training_goes_on_and_says_how(extended, trained):
+    output, said = extended
+    assert "after epoch 3 of 5" in said
+    assert (
+        "It goes on to epoch 5 instead of 3: from here the learning rate is that of a run of "
+        "5 epochs."
+    ) in said
+    before = (trained / "history.csv").read_text()
+    assert (output / "history.csv").read_text().startswith(before)
+    assert_agree(output, epochs=5)
+    assert learning_rate(output, step=14) == pytest.approx(schedule(epochs=5, step=14))
+
+
+def test_an_extended_training_that_is_killed_ends_with_the_same_weights(
+    extended, trained, tmp_path
+):
+    output = tmp_path / "run"
+    shutil.copytree(trained, output)
+    before = KILLED_IN_MID_EPOCH.format(epoch=4, victim=0)
+    killed = run_train("--resume", "--epochs", 5, "--output", output, before=before)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    resumed = run_train("--resume", "--output", output)
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert "after epoch 4 of 5" in resumed.stdout
+    assert "instead of" not in resumed.stdout
+    assert_same_output(output, extended[0])
+
+
+def test_an_extended_training_can_be_extended_again(extended, tmp_path, capsys):
+    output = tmp_path / "run"
+    shutil.copytree(extended[0], output)
+    assert main(["--resume", "--epochs", "6", "--output", str(output)]) == 0
+    assert "It goes on to epoch 6 instead of 5" in capsys.readouterr().out
+    assert_agree(output, epochs=6)
+    assert learning_rate(output, step=22) == pytest.approx(schedule(epochs=6, step=22))
+
+
+def test_a_training_may_end_sooner(tmp_path, monkeypatch):
+    set_epoch = logs.EpochOrder.on_epoch_begin
+
+    def stop(order, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        set_epoch(order, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logs.EpochOrder, "on_epoch_begin", stop)
+        assert main([*FASHION, "--output", str(tmp_path)]) == 130
+    assert main(["--resume", "--epochs", "2", "--output", str(tmp_path)]) == 0
+    assert_agree(tmp_path, epochs=2)
+    assert learning_rate(tmp_path, step=6) == pytest.approx(schedule(epochs=2, step=6))
+
+
+def test_a_training_does_not_end_before_the_epochs_that_are_done(trained, capsys):
+    before = contents(trained)
+    message = refusal(capsys, "--resume", "--epochs", "2", "--output", trained)
+    assert "Argument --epochs must be at least 3, the number of epochs that are done" in message
+    assert "Received: 2" in message
+    assert contents(trained) == before
+
+
+def test_where_the_loss_is_scaled_the_learning_rate_changes_too(make_vae, policy):
+    policy("mixed_float16")
+    vae = make_vae(optimizer=optimizers.FusedAdam(optimizers.warmup_and_cosine(1.0, 8)))
+    recipes.change_epochs(vae, progress().settings, steps_per_epoch=4)
+    scaled = vae.optimizer.inner_optimizer
+    scaled.iterations.assign(6)
+    assert float(scaled.learning_rate) == pytest.approx(schedule(epochs=3, step=6))
+
+
 # What is refused
 
 
@@ -247,7 +373,6 @@ def test_a_training_is_not_written_over(trained, capsys):
     [
         ("--latent-dim", "5", "2"),
         ("--data", "faces", "fashion"),
-        ("--epochs", "4", "3"),
         ("--likelihood", "gaussian", "bernoulli"),
         ("--max-images", "100", "None"),
     ],
@@ -338,8 +463,9 @@ def test_a_batch_must_divide_by_the_devices():
 
 def test_importing_the_package_imports_none_of_it():
     seen = set()
-    loaded_with("vae_keras", seen)
-    assert "vae_keras.models" in seen
+    for module in ("models", "optimizers", "evaluation", "datasets"):
+        loaded_with(f"vae_keras.{module}", seen)
+    assert "vae_keras.sampling" in seen
     assert not [
         name for name in seen if name.startswith(("vae_keras.training", "vae_keras.train."))
     ]

@@ -152,7 +152,7 @@ def test_two_processes_with_half_of_the_batch_train_as_one_with_all(tmp_path, al
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_stops_the_other_and_both_can_resume(tmp_path, alone, victim):
     output = tmp_path / "run"
-    before = KILLED_IN_MID_EPOCH.format(victim=victim)
+    before = KILLED_IN_MID_EPOCH.format(epoch=1, victim=victim)
     two = Processes(tmp_path, *FASHION, "--output", output, before=before)
     assert two.processes[victim].wait(timeout=240) == -signal.SIGKILL, two.said(victim)[-2000:]
     killed = time.monotonic()

@@ -229,7 +229,7 @@ MIRRORED = """
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     assert strategy.num_replicas_in_sync == 2
 
-    def train(optimizer, scope):
+    def train(optimizer, scope, images=images):
         with scope:
             keras.utils.set_random_seed(0)
             vae = VAE(*networks.dense((8, 8, 1), units=(16,)), beta=3.0)
@@ -238,7 +238,9 @@ MIRRORED = """
         before = get_parameters(vae)
         fit = vae.fit(images, batch_size=8, epochs=2, shuffle=False, verbose=0)
         assert np.abs(get_parameters(vae)[0] - before[0]).max() > 1e-4
-        return {**fit.history, "evaluated": vae.evaluate(images, verbose=0)}, get_parameters(vae)
+        # Keras itself averages the first batch over replicas, so it must be even.
+        evaluated = vae.evaluate(images, batch_size=8, verbose=0)
+        return {**fit.history, "evaluated": evaluated}, get_parameters(vae)
 
     # Adam divides by the root of what rounding has moved.
     rounding = {"rtol": 1e-3, "atol": 1e-5}
@@ -246,6 +248,14 @@ MIRRORED = """
         one, two = (train(optimizer, s) for s in (contextlib.nullcontext(), strategy.scope()))
         assert_same_history(one[0], two[0])
         assert_same_parameters(one[1], two[1], **tolerances)
+
+    # A last batch of one image, of which a replica has none.
+    few = images[:9]
+    one, two = (
+        train(keras.optimizers.SGD, s, few) for s in (contextlib.nullcontext(), strategy.scope())
+    )
+    assert_same_history(one[0], two[0])
+    assert_same_parameters(one[1], two[1])
 
     with strategy.scope():
         sampling = Sampling(seed=0)

@@ -1,32 +1,49 @@
-"""Variational autoencoders in Keras: the chapter's building blocks, ready for reuse."""
+"""Variational autoencoders in Keras: the chapter's building blocks, ready for reuse.
 
-from vae_keras.backends import check_environment, use_onednn
-from vae_keras.quiet import quiet_start
+What is named here is imported when it is first used, and Keras with it: so a
+program may set Keras up first (`vae_keras.startup`), or do without it.
+"""
 
-with quiet_start():
-    check_environment()
-    use_onednn()
-    import keras  # noqa: F401  the import that talks
+import importlib
 
-# isort: split
-from vae_keras import datasets, latent, likelihoods, losses, models, networks, optimizers, sampling
-from vae_keras.losses import kl_divergence
-from vae_keras.models import VAE, Autoencoder
-from vae_keras.sampling import Sampling
+from vae_keras.backends import check_environment
+from vae_keras.registration import register_with_keras
 from vae_keras.version import __version__
 
-__all__ = [
-    "VAE",
-    "Autoencoder",
-    "Sampling",
-    "__version__",
+NAMES = {
+    "VAE": "models",
+    "Autoencoder": "models",
+    "Sampling": "sampling",
+    "kl_divergence": "losses",
+}
+MODULES = [
     "datasets",
-    "kl_divergence",
+    "evaluation",
     "latent",
     "likelihoods",
     "losses",
     "models",
     "networks",
     "optimizers",
+    "plots",
+    "priors",
     "sampling",
+    "startup",
 ]
+
+__all__ = [*NAMES, *MODULES, "__version__"]
+
+check_environment()
+register_with_keras()
+
+
+def __getattr__(name):
+    if name in NAMES:
+        return getattr(importlib.import_module(f"vae_keras.{NAMES[name]}"), name)
+    if name in MODULES:
+        return importlib.import_module(f"vae_keras.{name}")
+    raise AttributeError(f"module 'vae_keras' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -3,15 +3,26 @@
 import contextlib
 import functools
 import inspect
-import math
+import warnings
 
 import keras
 import numpy as np
 from keras import ops
 
 from vae_keras import likelihoods
-from vae_keras.checks import check_decoded, check_images, check_model, check_target, check_weight
+from vae_keras.checks import (
+    as_array,
+    check_images,
+    check_logits,
+    check_model,
+    check_not_empty,
+    check_target,
+    check_weight,
+    fits,
+    is_array,
+)
 from vae_keras.train_steps import train_step
+from vae_keras.watch import Watch, watched
 
 
 class EncoderDecoder(keras.Model):
@@ -33,158 +44,280 @@ class EncoderDecoder(keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
+        self._watch = Watch(self.likelihood.bounds)
+        self.image_shape = self.code_shape = None
+        if inputs_of(encoder):
+            self.image_shape = tuple(encoder.inputs[0].shape[1:])
+        if inputs_of(decoder):
+            self.code_shape = tuple(decoder.inputs[0].shape[1:])
+
+    @property
+    def _shapes_are_known(self):
+        """Whether encoder and decoder, made of inputs and outputs, tell their shapes."""
+        return self.image_shape is not None and self.code_shape is not None
+
+    def _check_parts(self):
+        """Raises `ValueError` where the shapes that encoder and decoder tell do not fit."""
+        codes, images = self.encoder.outputs[0], self.encoder.inputs[0]
+        if not fits(codes.shape[1:], self.code_shape):
+            raise ValueError(
+                "The decoder must take the codes that the encoder returns. Received: codes of "
+                f"shape {tuple(codes.shape[1:])}, a decoder of codes of shape {self.code_shape}"
+            )
+        self.likelihood.check_decoded(images.shape, self.decoder.outputs[0].shape)
+        if self.likelihood.takes_logits:
+            check_logits(self.decoder)
 
     @property
     def metrics(self):
-        # Ours and not Keras's own loss tracker: `average` feeds these alone.
-        return list(self.trackers.values())
+        # Keras's own mean of the loss, first in its list, is over replicas and not over images.
+        others = [metric for metric in super().metrics if metric.name not in self._trackers]
+        return [*self._trackers.values(), *others]
 
     def build(self, input_shape):
         """Builds what is not built yet, and finds shapes that do not fit.
 
         Args:
-            input_shape: Tuple `(batch, ...)`, the shape of a batch of images.
+            input_shape: Tuple `(batch, ...)`, the shape of a batch of images;
+                or a list of it and the shapes of the conditions.
         """
-        self.image_shape = tuple(input_shape[1:])
-        images = keras.KerasTensor((None, *self.image_shape))
-        parameters, codes = self.call(images)[:2]
-        self.code_shape = tuple(codes.shape[1:])
-        check_decoded(images, parameters)
+        inputs = keras.tree.map_shape_structure(keras.KerasTensor, input_shape)
+        images, _ = split_inputs(inputs)
+        parameters, codes = self.compute_output_spec(inputs)[:2]
+        self.image_shape, self.code_shape = tuple(images.shape[1:]), tuple(codes.shape[1:])
         self.likelihood(images, parameters)
 
-    def build_if_shape_is_known(self):
-        """Builds at once where the encoder, made of inputs and outputs, tells its shape."""
-        if getattr(self.encoder, "inputs", None):
-            self.build(self.encoder.inputs[0].shape)
-
-    def compile(self, optimizer="rmsprop", **kwargs):
-        """Configures training as `keras.Model.compile` does; the loss is the model's own."""
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.get(name) is not None:
-                raise ValueError(
-                    f"{type(self).__name__} computes its own loss and reports {self.loss_names}: "
-                    f"argument `{name}` must be None. Received: {name}={kwargs[name]}"
-                )
-        super().compile(optimizer, **kwargs)
-
-    def compile_from_config(self, config):
-        # Keras leaves a loaded model uncompiled where `compile` is overridden without this.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
-
-    @functools.wraps(keras.Model.fit)
-    def fit(self, *args, **kwargs):
-        self._build_optimizer()
-        return self._call_checked(super().fit, *args, **kwargs)
-
-    def _build_optimizer(self):
-        """Makes the optimizer's variables, where the model's are known.
+    def _build_early(self):
+        """Makes the variables of the model and its optimizer, where its parts tell their shapes.
 
         Keras on TensorFlow would make them while it traces the first step, which
         takes a second or two, and trace that again.
         """
-        if not self.built or self.optimizer is None or self.optimizer.built:
-            return
         strategy = getattr(self, "distribute_strategy", None)  # on TensorFlow alone
         with strategy.scope() if strategy else contextlib.nullcontext():
-            self.optimizer.build(self.trainable_variables)
+            if not self.built and self._shapes_are_known:
+                shapes = [(None, *tensor.shape[1:]) for tensor in self._inputs()]
+                self.build(shapes if len(shapes) > 1 else shapes[0])
+            if self.built and self.compiled and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+
+    def _inputs(self):
+        """Returns the model's inputs as its parts tell them: the images, then the conditions."""
+        conditions = max(inputs_of(self.encoder)[1:], inputs_of(self.decoder)[1:], key=len)
+        return [self.encoder.inputs[0], *conditions]
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        call = self._check_call(super().fit, args, kwargs)
+        self._build_early()
+        return super().fit(*call.args, **call.kwargs)
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
-        return self._call_checked(super().evaluate, *args, **kwargs)
+        call = self._check_call(super().evaluate, args, kwargs)
+        return super().evaluate(*call.args, **call.kwargs)
 
-    def _call_checked(self, method, *args, **kwargs):
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        call = self._check_call(super().train_on_batch, args, kwargs)
+        return super().train_on_batch(*call.args, **call.kwargs)
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):
+        call = self._check_call(super().test_on_batch, args, kwargs)
+        return super().test_on_batch(*call.args, **call.kwargs)
+
+    @functools.wraps(keras.Model.export)
+    def export(self, *args, **kwargs):
+        if self._shapes_are_known:  # Keras exports only what was called
+            shapes = [[size or 1 for size in tensor.shape] for tensor in self._inputs()]
+            inputs = [ops.zeros(shape) for shape in shapes]
+            self(inputs if len(inputs) > 1 else inputs[0])
+        return super().export(*args, **kwargs)
+
+    def _check_call(self, method, args, kwargs):
+        """Returns the arguments of a call of Keras's `method`, once they are fit to be learned."""
+        if getattr(self, "loss", None) is not None:
+            raise ValueError(
+                f"{type(self).__name__} computes its own loss and reports {self.loss_names}: "
+                f"argument `loss` of `compile` must be None. Received: loss={self.loss}"
+            )
         call = inspect.signature(method).bind(*args, **kwargs)
         given = call.arguments
-        names = ("x", "y", "sample_weight")
-        given["x"], given["y"], _ = self.checked(*(given.get(name) for name in names))
+        if given.get("class_weight") is not None:
+            raise ValueError(
+                "Argument `class_weight` must be None, as there are no classes; `sample_weight` "
+                "weighs images."
+            )
+        data = (given.get(name) for name in ("x", "y", "sample_weight"))
+        given["x"], given["y"], _ = self._check_data(*data)
         if isinstance(given.get("validation_data"), (tuple, list)):
-            given["validation_data"] = self.checked(*given["validation_data"])
-        return method(*call.args, **call.kwargs)
+            given["validation_data"] = self._check_data(*given["validation_data"])
+        if "callbacks" in inspect.signature(method).parameters:
+            given["callbacks"] = watched(given.get("callbacks"))
+        return call
 
-    def checked(self, x, y=None, sample_weight=None):
-        """Returns `(x, y, sample_weight)` for Keras, once they are fit to be seen by a model."""
-        image_shape = self.image_shape if self.built else None
-        bounds = self.likelihood.bounds
-        # What is only looked at, not reconstructed, may carry noise beyond the bounds.
-        check_images(x, "x", image_shape, bounds if y is None else (-math.inf, math.inf))
-        if hasattr(x, "shape") and hasattr(y, "shape"):
-            check_target(x, y)
-        check_images(y, "y", image_shape, bounds)
-        if y is None and sample_weight is not None and hasattr(x, "shape"):
-            y = x  # Keras drops weights that come without targets.
+    def _check_data(self, x, y=None, sample_weight=None):
+        """Returns `(x, y, sample_weight)` for Keras, once they are fit to be learned."""
+        images, _ = split_inputs(x)
+        check_not_empty(images, "x")
+        self._check_images(images, scored=y is None)
+        if is_array(images) and is_array(y):
+            check_target(images, y)
+        check_images(y, "y", self.image_shape, self.likelihood.bounds)
+        if y is None and sample_weight is not None and is_array(images):
+            y = images  # Keras drops weights that come without targets.
         return x, y, sample_weight
 
-    def log_likelihood(self, x, y, parameters):
-        """Returns `log p(target|z)` in nats, `(batch,)`; the target is `y`, or `x` without one."""
-        return self.likelihood(check_target(x, y), parameters)
+    def _check_images(self, images, scored=False):
+        check_images(images, "x", self.image_shape, self.likelihood.bounds, scored)
 
-    def average(self, sample_weight=None, **losses):
+    def _reconstruction_loss(self, x, y, parameters, sample_weight=None, training=True):
+        """Returns `-log p(target|z)` in nats, `(batch,)`, weighted; the target is `y` or else `x`.
+
+        Args:
+            x: Tensor `(batch, ...)`, the images, or a list of them and the
+                conditions.
+            y: Tensor like the images, or `None`.
+            parameters: Tensor, the decoder's output.
+            sample_weight: Tensor as `check_weight` takes it, or `None`.
+            training: Boolean.
+        """
+        target = check_target(split_inputs(x)[0], y)
+        weight, _ = check_weight(sample_weight, target)
+        options = {} if weight is None else {"sample_weight": weight}
+        return -self.likelihood(target, parameters, training=training, **options)
+
+    def _average(self, x, y=None, **losses):
         """Averages losses of shape `(batch,)` over the batch, and tracks the means.
 
         Args:
-            sample_weight: Tensor `(batch,)` or `None`.
+            x: As in `compute_loss`.
+            y: As in `compute_loss`.
             **losses: The losses by name, one for each of `loss_names`.
 
         Returns:
             The mean of `loss` plus the layers' regularization, a scalar.
         """
         batch_size = ops.shape(losses["loss"])[0]
-        if sample_weight is not None:
-            check_weight(sample_weight)
-            weight = ops.cast(ops.reshape(sample_weight, (-1,)), losses["loss"].dtype)
-            losses = {name: weight * loss for name, loss in losses.items()}
-        means = {name: ops.mean(loss) for name, loss in losses.items()}
+        # A replica may have no image of a small last batch.
+        count = ops.cast(ops.maximum(batch_size, 1), losses["loss"].dtype)
+        means = {name: ops.sum(loss) / count for name, loss in losses.items()}
         # In half precision an activity regularizer's loss is less precise than ours.
         means["loss"] += sum(ops.cast(ops.sum(loss), means["loss"].dtype) for loss in self.losses)
-        for name, tracker in self.trackers.items():
+        for name, tracker in self._trackers.items():
             tracker.update_state(means[name], sample_weight=batch_size)
+        self._watch.update_state(split_inputs(x)[0] if y is None else y, means["loss"])
         return means["loss"]
 
-    def predict_with(self, part, x, batch_size):
-        """Runs the encoder or decoder over an array; returns float32 NumPy, nested as it is."""
-        outputs = part.predict(x, batch_size=batch_size, verbose=0)
-        return keras.tree.map_structure(lambda array: np.asarray(array, "float32"), outputs)
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Computes the metrics of `compile`, between the target and the mean of `p(x|z)`."""
+        if self._compile_metrics is not None:
+            y = check_target(split_inputs(x)[0], y)
+            y_pred = self.likelihood.mean(y_pred[0])
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def decode(self, z, batch_size=256):
+    def _predict_with(self, part, inputs, batch_size):
+        """Runs the encoder or decoder over arrays; returns float32 NumPy, nested as it is."""
+        first, conditions = split_inputs(inputs)
+        if is_array(first):
+            arrays = [as_array(array) for array in part_inputs(part, first, conditions)]
+            inputs, count = _even(arrays), len(arrays[0])
+        if is_array(first) and count == 0:
+            outputs = _empty(part, inputs)
+        else:
+            inputs = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs
+            outputs = part.predict(inputs, batch_size=batch_size, verbose=0)
+        count = count if is_array(first) else None
+        return keras.tree.map_structure(lambda a: np.asarray(a[:count], "float32"), outputs)
+
+    def decode(self, z, batch_size=256, condition=None):
         """Decodes codes to images.
 
         Args:
             z: Array `(n, ...)`, the codes.
             batch_size: Integer, how many to decode at once.
+            condition: Array `(n, ...)`, or a list of them, of a model whose
+                decoder takes conditions.
 
         Returns:
-            NumPy array `(n, ...)`, float32: the mean of `p(x|z)`, in [0, 1].
+            NumPy array `(n, ...)`, float32: the mean of `p(x|z)`, within the
+            bounds of the likelihood.
         """
-        parameters = self.predict_with(self.decoder, z, batch_size)
+        parameters = self._predict_with(self.decoder, _with(z, condition), batch_size)
         return ops.convert_to_numpy(self.likelihood.mean(parameters))
 
     def reconstruct(self, x, batch_size=256):
         """Encodes images and decodes their codes: `decode(encode(x))`."""
-        return self.decode(self.encode(x, batch_size), batch_size)
+        conditions = split_inputs(x)[1]
+        return self.decode(self.encode(x, batch_size), batch_size, conditions or None)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
-            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
-        }
+        parts = ("encoder", "decoder", "likelihood")
+        serialize = keras.saving.serialize_keras_object
+        return {**super().get_config(), **{name: serialize(getattr(self, name)) for name in parts}}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        inits = (base.__init__ for base in cls.__mro__ if issubclass(base, EncoderDecoder))
-        known = {name for init in inits for name in inspect.signature(init).parameters}
-        known |= {"name", "trainable", "dtype"}
-        if unknown := set(config) - known:
-            raise ValueError(
-                f"This {cls.__name__} was saved by a newer vae_keras: it has {sorted(unknown)}, "
-                "which this version does not know. Upgrade vae_keras to load it."
-            )
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("encoder", "decoder", "likelihood")
-        }
-        return cls(**{**config, **parts})
+        config = keras.saving.deserialize_keras_object(config, custom_objects)
+        return super().from_config(config, custom_objects)
+
+
+def split_inputs(inputs):
+    """Returns `(images, conditions)` of what a model is given: images, or a list with them first.
+
+    Raises:
+        ValueError: if it is a dictionary, which has no order.
+    """
+    if isinstance(inputs, dict):
+        raise ValueError(
+            "Argument `x` must be images, or a list of images and conditions. "
+            f"Received: a dictionary of {sorted(inputs)}"
+        )
+    if isinstance(inputs, (tuple, list)):
+        return inputs[0], tuple(inputs[1:])
+    return inputs, ()
+
+
+def part_inputs(part, first, conditions):
+    """Returns the list of inputs that an encoder or decoder takes: not all need the conditions."""
+    return [first, *conditions][: len(inputs_of(part)) or None]
+
+
+def call_part(part, first, conditions, training=None):
+    """Calls an encoder on images, or a decoder on codes, with the conditions that it takes."""
+    inputs = part_inputs(part, first, conditions)
+    with warnings.catch_warnings():
+        # A functional model does hand the mask of its input on, to its layers.
+        warnings.filterwarnings("ignore", message=".*does not support masking")
+        return part(inputs if len(inputs) > 1 else first, training=training)
+
+
+def inputs_of(part):
+    """Returns the symbolic inputs of a functional model; of another, which has none, `[]`."""
+    return getattr(part, "inputs", None) or []
+
+
+def _with(z, condition):
+    if condition is None:
+        return z
+    return [z, *(condition if isinstance(condition, (tuple, list)) else [condition])]
+
+
+def _even(arrays):
+    """Repeats the last rows so that all devices of JAX's `DataParallel` have as many."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return arrays
+    mesh = distribution.device_mesh
+    devices = mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
+    missing = -len(arrays[0]) % devices
+    return [np.concatenate([array, array[-1:].repeat(missing, axis=0)]) for array in arrays]
+
+
+def _empty(part, arrays):
+    """Returns what a part would return for no image, which Keras cannot predict."""
+    inputs = [keras.KerasTensor((None, *array.shape[1:])) for array in arrays]
+    outputs = part.compute_output_spec(inputs if len(inputs) > 1 else inputs[0])
+    return keras.tree.map_structure(lambda spec: np.zeros((0, *spec.shape[1:])), outputs)

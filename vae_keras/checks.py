@@ -5,6 +5,8 @@ import math
 import keras
 import numpy as np
 
+ROUNDING = 1e-6  # of the width of the bounds
+
 
 def check_model(model, name):
     """Raises `ValueError` unless `model` is a Keras model, which can call and predict."""
@@ -12,35 +14,48 @@ def check_model(model, name):
         raise ValueError(f"Argument `{name}` must be a Keras model. Received: {name}={model!r}")
 
 
-def check_images(images, name, image_shape, bounds):
-    """Raises `ValueError` where images would train a model on nonsense.
+def as_array(x):
+    """Returns a NumPy array of what any library calls an array or a tensor."""
+    if hasattr(x, "detach"):  # PyTorch's, which may want a gradient or lie on a device
+        x = x.detach().cpu()
+        x = x.float() if str(x.dtype) == "torch.bfloat16" else x  # which NumPy does not know
+    return np.asarray(x)
 
-    Arrays are checked whole, a `PyDataset` by its first batch. Other streams
-    can be read only once and pass unread; their shapes are checked as they
-    reach the loss.
+
+def is_array(x):
+    """Whether `x` is an array of any library, and not a stream of batches."""
+    return hasattr(x, "shape")
+
+
+def check_images(images, name, image_shape, bounds, scored=True):
+    """Raises `ValueError` where an array of images would train a model on nonsense.
 
     Args:
-        images: Array `(n, ...)`, `PyDataset`, any stream of batches, or `None`.
+        images: Array `(n, ...)`; anything else passes.
         name: The argument's name, for the message.
         image_shape: Tuple, the shape of one image; `None` where it is unknown.
-        bounds: Pair, the least and the greatest value allowed.
+        bounds: Pair, the least and the greatest value allowed, or `None`.
+        scored: Boolean. Whether a likelihood is to score the images; those
+            that are only looked at may carry noise beyond the bounds.
     """
-    if isinstance(images, keras.utils.PyDataset):
-        batch = images[0]
-        images = batch[0] if isinstance(batch, (tuple, list)) else batch
-    if not hasattr(images, "shape"):
+    if not is_array(images):
         return
     shape = tuple(images.shape)
-    if image_shape is not None and not _fits(shape[1:], image_shape):
+    if image_shape is not None and not fits(shape[1:], image_shape):
+        hint = ""
+        if fits((*shape[1:], 1), image_shape):
+            hint = f" Add the axis of channels: `{name}[..., None]`."
         raise ValueError(
             f"Argument `{name}` must be images of shape {image_shape}, one batch axis first. "
-            f"Received: {name} of shape {shape}"
+            f"Received: {name} of shape {shape}.{hint}"
         )
     if 0 not in shape:
-        _check_bounds(np.asarray(images), name, bounds)
+        values = as_array(images)
+        # A NaN makes the least value NaN, and no comparison with NaN is true.
+        check_range(float(values.min()), float(values.max()), name, bounds, scored)
 
 
-def _fits(shape, expected):
+def fits(shape, expected):
     """Whether two shapes can be the same; a `None` in either is a size not known yet."""
     return len(shape) == len(expected) and all(
         size == wanted or size is None or wanted is None
@@ -48,14 +63,28 @@ def _fits(shape, expected):
     )
 
 
-def _check_bounds(values, name, bounds):
-    # A NaN makes the least value NaN, and no comparison with NaN is true.
-    least, greatest = values.min(), values.max()
-    if not (least >= bounds[0] and greatest <= bounds[1]):
-        hint = " Divide 8-bit images by 255." if greatest > 1 else ""
+def check_range(least, greatest, name, bounds, scored=True):
+    """Raises `ValueError` where values from `least` to `greatest` are none to learn from."""
+    low, high = bounds if bounds and scored else (-math.inf, math.inf)
+    slack = ROUNDING * (high - low) if scored and bounds else 0.0
+    eight_bit = bounds == (0.0, 1.0) and least >= 0 and 15 < greatest <= 255
+    finite = math.isfinite(least) and math.isfinite(greatest)
+    if finite and not (eight_bit or least < low - slack or greatest > high + slack):
+        return
+    expected = f"values in [{low}, {high}] and no NaN" if bounds and scored else "finite values"
+    hint = " Divide 8-bit images by 255." if eight_bit else ""
+    raise ValueError(
+        f"Argument `{name}` must hold {expected}. "
+        f"Received: values from {least} to {greatest}.{hint}"
+    )
+
+
+def check_not_empty(images, name):
+    """Raises `ValueError` for an array without images."""
+    if is_array(images) and images.shape[0] == 0:
         raise ValueError(
-            f"Argument `{name}` must hold values in [{bounds[0]}, {bounds[1]}] and no NaN. "
-            f"Received: values from {least} to {greatest}.{hint}"
+            f"Argument `{name}` must hold at least one image. "
+            f"Received: {name} of shape {tuple(images.shape)}"
         )
 
 
@@ -67,21 +96,31 @@ def check_target(x, y):
     """
     if y is None:
         return x
-    if not _fits(y.shape[1:], x.shape[1:]):
+    if not fits(y.shape[1:], x.shape[1:]):
         raise ValueError(
-            "Argument `y` must be images to reconstruct, shaped like `x`; labels are not used. "
+            "Argument `y` must be images to reconstruct, shaped like `x`; labels are not used "
+            "(`labels=None` leaves them out of `image_dataset_from_directory`). "
             f"Received: x of shape {tuple(x.shape)}, y of shape {tuple(y.shape)}"
         )
     return y
 
 
-def check_decoded(images, parameters):
-    """Raises `ValueError` unless the decoder's output is shaped like the images it scores."""
-    if not _fits(parameters.shape[1:], images.shape[1:]):
+def check_same_shape(shapes):
+    """Raises `ValueError` unless `shapes` are those of a mean and its log-variance."""
+    is_pair = isinstance(shapes, (tuple, list)) and len(shapes) == 2
+    if not is_pair or not all(isinstance(shape, (tuple, list)) for shape in shapes):
+        hint = ""
+        if isinstance(shapes, (tuple, list)) and len(shapes) == 3:
+            hint = ". Leave out the third: the model samples by itself"
         raise ValueError(
-            "The decoder's output must be shaped like the images. "
-            f"Received: images of shape {tuple(images.shape[1:])}, "
-            f"decoder output of shape {tuple(parameters.shape[1:])}"
+            "Expected two tensors, `(z_mean, z_log_var)`, as a VAE's encoder must return them. "
+            f"Received something of shape {shapes}{hint}"
+        )
+    if not fits(*shapes):
+        raise ValueError(
+            "`z_mean` and `z_log_var` must have the same shape. "
+            f"Received: z_mean of shape {tuple(shapes[0])}, "
+            f"z_log_var of shape {tuple(shapes[1])}"
         )
 
 
@@ -94,27 +133,65 @@ def check_code(z):
         )
 
 
+def check_logits(decoder):
+    """Raises `ValueError` where a decoder of logits ends in an activation that squashes them."""
+    for layer in reversed(decoder.layers):
+        if isinstance(layer, keras.Model):
+            return check_logits(layer)
+        activation = getattr(getattr(layer, "activation", None), "__name__", None)
+        if activation in ("sigmoid", "hard_sigmoid", "softmax"):
+            raise ValueError(
+                "The decoder must return logits, which the likelihood squashes by itself: leave "
+                f"the activation out. Received: a decoder that ends in {activation}, in the "
+                f"layer {layer.name}"
+            )
+        if layer.count_params() or activation not in (None, "linear"):
+            return None
+    return None
+
+
 def check_codes(codes, name):
     """Returns codes as a float32 array `(n, latent_dim)`.
 
     Raises:
-        ValueError: if they are not of that shape, none, or hold NaN.
+        ValueError: if they are not of that shape, none, or hold NaN or infinity.
     """
-    codes = np.asarray(codes, "float32")
+    codes = as_array(codes).astype("float32")
     if codes.ndim != 2 or 0 in codes.shape:
         raise ValueError(
             f"Argument `{name}` must hold at least one code, of shape (n, latent_dim). "
             f"Received: {name} of shape {codes.shape}"
         )
-    if np.isnan(codes).any():
-        raise ValueError(f"Argument `{name}` must not hold NaN.")
+    if not np.isfinite(codes).all():
+        raise ValueError(f"Argument `{name}` must not hold NaN or infinity.")
     return codes
 
 
-def check_weight(sample_weight):
-    """Raises `ValueError` unless there is one weight for each image."""
-    if math.prod(size or 1 for size in sample_weight.shape[1:]) != 1:
-        raise ValueError(
-            "Argument `sample_weight` must hold one number for each image. "
-            f"Received: sample_weight of shape {tuple(sample_weight.shape)}"
-        )
+def check_weight(sample_weight, images):
+    """Returns weights, one for each image or for each step or pixel of it, ready to multiply.
+
+    Args:
+        sample_weight: Tensor `(batch,)`, `(batch, 1)`, or of as many of the
+            leading axes of `images` as it has, where an axis may have size 1;
+            or `None`.
+        images: Tensor `(batch, ...)`.
+
+    Returns:
+        `(weight, per_image)`: the weights, and whether each is an image's.
+
+    Raises:
+        ValueError: if they are shaped like neither.
+    """
+    if sample_weight is None:
+        return None, False
+    shape, of_images = tuple(sample_weight.shape[1:]), tuple(images.shape[1:])
+    if math.prod(size or 0 for size in shape) == 1:
+        return keras.ops.reshape(sample_weight, (-1,)), True
+    leading = [None if size == 1 else size for size in shape]
+    if len(shape) <= len(of_images) and fits(leading, of_images[: len(shape)]):
+        return sample_weight, False
+    raise ValueError(
+        "Argument `sample_weight` must hold one number for each image, or be shaped like the "
+        "leading axes of the images, to weigh steps, pixels or entries. Received: sample_weight "
+        f"of shape {tuple(sample_weight.shape)}, images of shape {tuple(images.shape)}"
+    )

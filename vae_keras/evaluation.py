@@ -6,9 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_keras.checks import check_codes, check_images
-from vae_keras.losses import in_full_precision, kl_divergence
+from vae_keras.base import call_part, split_inputs
+from vae_keras.checks import as_array, check_codes, check_images, is_array
+from vae_keras.latent.spread import covariance, varying_dimensions
+from vae_keras.losses import in_full_precision, kl_divergence, sum_per_example
 from vae_keras.models import VAE
+from vae_keras.priors import StandardNormal, log_normal
+from vae_keras.train_steps import without_gradients
 
 BATCH = 256  # images encoded at a time
 CHUNK = 2**22  # decoded values held at a time: memory does not grow with `num_samples`
@@ -18,11 +22,12 @@ def elbo(vae, x, num_samples=1, seed=None):
     """Estimates the evidence lower bound of each image (Kingma & Welling, 2014).
 
     `E_q[log p(x|z)] - KL(q(z|x) || p(z))`: the expectation by sampling, the KL
-    divergence in closed form. It does not depend on the model's `beta`.
+    divergence in closed form, or by the same samples where the model's prior
+    has none. It does not depend on the model's `beta`.
 
     Args:
-        vae: A `VAE`.
-        x: Array `(n, ...)`, the images.
+        vae: A `VAE`; its own posterior, likelihood and prior count.
+        x: Array `(n, ...)`, the images, or a list of them and the conditions.
         num_samples: Integer >= 1, codes drawn for each image.
         seed: Integer, optional random seed.
 
@@ -37,9 +42,11 @@ def elbo(vae, x, num_samples=1, seed=None):
             likelihood that does not return one number per image.
     """
     bounds = []
-    for z_mean, z_log_var, draws in _draws(vae, x, num_samples, seed):
-        reconstruction = sum(np.sum(log_p, axis=0) for log_p, _ in draws) / num_samples
-        bounds.append(reconstruction - ops.convert_to_numpy(kl_divergence(z_mean, z_log_var)))
+    closed = isinstance(getattr(vae, "prior", None), StandardNormal)
+    for posterior, draws in _draws(vae, x, num_samples, seed):
+        total = sum(np.sum(log_p + (0.0 if closed else ratio), axis=0) for log_p, ratio in draws)
+        kl = ops.convert_to_numpy(kl_divergence(*posterior)) if closed else 0.0
+        bounds.append(total / num_samples - kl)
     return np.concatenate(bounds)
 
 
@@ -52,7 +59,7 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
 
     Args:
         vae: A `VAE`.
-        x: Array `(n, ...)`, the images.
+        x: Array `(n, ...)`, the images, or a list of them and the conditions.
         num_samples: Integer >= 1, codes drawn for each image.
         seed: Integer, optional random seed.
 
@@ -64,7 +71,7 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
         ValueError: as `elbo` does.
     """
     estimates = []
-    for _, _, draws in _draws(vae, x, num_samples, seed):
+    for _, draws in _draws(vae, x, num_samples, seed):
         total = -np.inf
         for log_p, log_ratio in draws:
             total = np.logaddexp(total, np.logaddexp.reduce(log_p + log_ratio, axis=0))
@@ -74,14 +81,17 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
 
 def _draws(vae, x, num_samples, seed):
     """Yields, batch by batch, the posteriors of the images and an iterator over their samples."""
-    _check_arguments(vae, x, num_samples)
+    images, conditions = split_inputs(x)
+    _check_arguments(vae, images, num_samples)
     generator = keras.random.SeedGenerator(seed)
-    for start in range(0, len(x), BATCH):
-        images = ops.convert_to_tensor(x[start : start + BATCH], "float32")
-        posterior = vae.encoder(images, training=False)
-        z_mean, z_log_var = (in_full_precision(tensor) for tensor in posterior)
-        draws = _samples(vae, images, z_mean, z_log_var, num_samples, generator)
-        yield z_mean, z_log_var, draws
+    arrays = [as_array(images).astype("float32"), *map(as_array, conditions)]
+    for start in range(0, len(images), BATCH):
+        batch = [ops.convert_to_tensor(array[start : start + BATCH]) for array in arrays]
+        with without_gradients():
+            # Through `call`, which a subclass may have made its own.
+            outputs = vae(batch if conditions else batch[0], training=False)
+        posterior = [in_full_precision(tensor) for tensor in outputs[1:3]]
+        yield posterior, _samples(vae, batch, posterior, num_samples, generator)
 
 
 def _check_arguments(vae, x, num_samples):
@@ -95,32 +105,40 @@ def _check_arguments(vae, x, num_samples):
         raise ValueError(
             f"Argument `num_samples` must be >= 1. Received: num_samples={num_samples}"
         )
-    if not hasattr(x, "shape"):
+    if not is_array(x):
         raise ValueError(f"Argument `x` must be an array. Received: x of type {type(x).__name__}")
     if len(x) == 0:
         raise ValueError("Argument `x` must hold at least one image. Received: an empty batch")
-    check_images(x, "x", vae.image_shape if vae.built else None, vae.likelihood.bounds)
+    check_images(x, "x", vae.image_shape, vae.likelihood.bounds)
 
 
-def _samples(vae, images, z_mean, z_log_var, num_samples, generator):
+def _samples(vae, batch, posterior, num_samples, generator):
     """Yields `log p(x|z)` and `log p(z) - log q(z|x)`, both `(samples, batch)`, in float64."""
-    batch = len(images)
-    at_once = max(1, CHUNK // math.prod(images.shape))
+    z_mean, z_log_var = posterior
+    count = len(batch[0])
+    at_once = max(1, CHUNK // math.prod(batch[0].shape))
     for start in range(0, num_samples, at_once):
-        count = min(at_once, num_samples - start)
-        epsilon = keras.random.normal((count, *z_mean.shape), dtype=z_mean.dtype, seed=generator)
-        z = z_mean + ops.exp(z_log_var / 2) * epsilon
-        log_p = ops.reshape(_log_likelihoods(vae, images, z), (count, batch))
-        # The normalizing constants 2 pi of the prior and the posterior cancel.
-        log_ratio = (ops.square(epsilon) - ops.square(z) + z_log_var) / 2
-        log_ratio = ops.sum(ops.reshape(log_ratio, (count, batch, -1)), axis=2)
-        yield tuple(np.asarray(ops.convert_to_numpy(t), "float64") for t in (log_p, log_ratio))
+        samples = min(at_once, num_samples - start)
+        epsilon = keras.random.normal((samples, *z_mean.shape), dtype=z_mean.dtype, seed=generator)
+        z = ops.reshape(z_mean + ops.exp(z_log_var / 2) * epsilon, (-1, *z_mean.shape[1:]))
+        repeated = [_repeat(tensor, samples) for tensor in (*batch, *posterior)]
+        with without_gradients():
+            log_p = _log_likelihoods(vae, z, *repeated[: len(batch)])
+            log_q = sum_per_example(log_normal(z, *repeated[len(batch) :]))
+            log_ratio = vae.prior.log_prob(z) - log_q
+        yield tuple(
+            np.reshape(ops.convert_to_numpy(t), (samples, count)).astype("float64")
+            for t in (log_p, log_ratio)
+        )
 
 
-def _log_likelihoods(vae, images, z):
-    """Returns `log p(x|z)`, `(samples * batch,)`, of codes `(samples, batch, ...)`."""
-    parameters = vae.decoder(ops.reshape(z, (-1, *z.shape[2:])), training=False)
-    repeated = ops.tile(images, (len(z), *[1] * (len(images.shape) - 1)))
+def _repeat(tensor, times):
+    return ops.tile(tensor, (times, *[1] * (len(tensor.shape) - 1)))
+
+
+def _log_likelihoods(vae, z, repeated, *conditions):
+    """Returns `log p(x|z)`, `(batch,)`, of as many images as codes."""
+    parameters = call_part(vae.decoder, z, conditions, training=False)
     log_p = vae.likelihood(repeated, parameters)
     if tuple(log_p.shape) != (len(repeated),):
         raise ValueError(
@@ -146,9 +164,10 @@ def active_units(z_mean, threshold=0.01):
 
     Raises:
         ValueError: if `z_mean` is empty, not an array of that shape, or holds
-            NaN.
+            NaN or infinity.
     """
-    return np.var(check_codes(z_mean, "z_mean"), axis=0) > threshold
+    # The float32 mean of many equal numbers is off by enough that they seem to vary.
+    return np.var(check_codes(z_mean, "z_mean"), axis=0, dtype="float64") > threshold
 
 
 def coverage(codes, num_neighbors=5, seed=0):
@@ -168,8 +187,8 @@ def coverage(codes, num_neighbors=5, seed=0):
         Float in [0, 1].
 
     Raises:
-        ValueError: if `codes` is not an array of that shape or holds NaN, or
-            `num_neighbors` is out of range.
+        ValueError: if `codes` is not an array of that shape or holds NaN or
+            infinity, or `num_neighbors` is out of range.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -206,7 +225,8 @@ def hole_fraction(model, z, codes, tolerance=0.5):
 
     Raises:
         ValueError: if `z` or `codes` is not an array of that shape or holds
-            NaN, or the two differ in `latent_dim`.
+            NaN or infinity, the two differ in `latent_dim`, or `codes` are all
+            the same.
     """
     z, codes = check_codes(z, "z"), check_codes(codes, "codes")
     if z.shape[1] != codes.shape[1]:
@@ -214,9 +234,11 @@ def hole_fraction(model, z, codes, tolerance=0.5):
             "Arguments `z` and `codes` must have the same length of code. "
             f"Received: z of shape {z.shape}, codes of shape {codes.shape}"
         )
-    unit = np.sqrt(np.mean(np.var(codes, axis=0)))
+    varying_dimensions(codes, "codes")
+    unit = np.sqrt(np.mean(np.var(codes, axis=0, dtype="float64")))
     distance = np.linalg.norm(model.encode(model.decode(z)) - z, axis=1)
-    return float(np.mean(distance > tolerance * unit))
+    # A code that comes back as NaN has not come back.
+    return float(np.mean(~(distance <= tolerance * unit)))
 
 
 def frechet_distance(features, reference):
@@ -235,8 +257,8 @@ def frechet_distance(features, reference):
         Float >= 0, in squared units of the features.
 
     Raises:
-        ValueError: if an array is not of that shape, holds NaN or fewer than
-            two rows, or the two differ in `num_features`.
+        ValueError: if an array is not of that shape, holds NaN, infinity or
+            fewer than two rows, or the two differ in `num_features`.
     """
     features, reference = check_codes(features, "features"), check_codes(reference, "reference")
     if features.shape[1] != reference.shape[1] or min(len(features), len(reference)) < 2:
@@ -244,12 +266,12 @@ def frechet_distance(features, reference):
             "Arguments `features` and `reference` must hold at least two rows each, of one length. "
             f"Received: features of shape {features.shape}, reference of shape {reference.shape}"
         )
-    moments = [(a.mean(0, "float64"), np.cov(a.T.astype("float64"))) for a in (features, reference)]
-    (mean, covariance), (other_mean, other_covariance) = moments
-    values, vectors = np.linalg.eigh(covariance)
+    moments = [(a.mean(0, "float64"), covariance(a)) for a in (features, reference)]
+    (mean, spread), (other_mean, other_spread) = moments
+    values, vectors = np.linalg.eigh(spread)
     root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
     # Similar to S1 S2, so with its eigenvalues, and symmetric.
-    product = np.linalg.eigvalsh(root @ other_covariance @ root)
+    product = np.linalg.eigvalsh(root @ other_spread @ root)
     cross = np.sum(np.sqrt(np.maximum(product, 0.0)))
     distance = np.sum((mean - other_mean) ** 2) - 2.0 * cross
-    return max(0.0, float(distance + np.trace(covariance) + np.trace(other_covariance)))
+    return max(0.0, float(distance + np.trace(spread) + np.trace(other_spread)))

@@ -5,54 +5,88 @@ import math
 import keras
 from keras import ops
 
-from vae_keras.checks import check_decoded
-from vae_keras.losses import in_full_precision, sum_per_example
+from vae_keras.checks import fits
+from vae_keras.losses import in_full_precision, sum_per_example, weigh
+
+UNIT = (0.0, 1.0)
 
 
 class Likelihood(keras.layers.Layer):
     """Base class: scores `x` under the decoder's output, `log p(x|z)`.
 
-    A likelihood of your own implements `log_density` and `mean`; `bounds` are
-    the values that `x` may take, which `fit` and `evaluate` check.
+    A likelihood of your own implements `log_density` and `mean`. It may set
+    `bounds`, the least and the greatest value that `x` may take, which `fit`
+    and `evaluate` check (`None` for any), and `num_parameters`, how many
+    numbers the decoder returns for each value of `x`: with more than one, its
+    output has one axis more than `x`, of that size, at the end. For another
+    arrangement it implements `parameters_shape`.
 
     Call arguments:
         x: Tensor of shape `(batch, ...)`, the images.
-        parameters: Tensor of the same shape, the decoder's output.
+        parameters: Tensor, the decoder's output.
+        sample_weight: Tensor of as many leading axes of `x` as it has, or
+            `None`: the weight of each image, time step, pixel or entry.
 
     Returns:
         Tensor of shape `(batch,)`: `log p(x|z)` in nats, summed over all axes
-        but the first, in float32 whatever the decoder computes in.
+        but the first, in float32 whatever the decoder computes in. A value
+        that the decoder masks counts nothing.
 
     Raises:
-        ValueError: if the shapes of `x` and `parameters` differ.
+        ValueError: if the shapes of `x` and `parameters` do not fit.
     """
 
-    bounds = (0.0, 1.0)
+    bounds = UNIT
+    num_parameters = 1
+    takes_logits = False
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
+        self.supports_masking = True
 
-    def call(self, x, parameters):
-        check_decoded(x, parameters)
-        log_density = self.log_density(in_full_precision(x), in_full_precision(parameters))
-        return sum_per_example(log_density)
+    def call(self, x, parameters, sample_weight=None, parameters_mask=None):
+        self.check_decoded(x.shape, parameters.shape)
+        parameters = in_full_precision(parameters)
+        log_density = self.log_density(ops.cast(x, parameters.dtype), parameters)
+        return sum_per_example(weigh(weigh(log_density, sample_weight), parameters_mask))
+
+    def compute_mask(self, inputs, previous_mask):
+        return None
+
+    def parameters_shape(self, image_shape):
+        """Returns the shape of the decoder's output for one image, from the image's."""
+        return image_shape if self.num_parameters == 1 else (*image_shape, self.num_parameters)
+
+    def check_decoded(self, x_shape, parameters_shape):
+        """Raises `ValueError` unless the decoder's output has the shape that scores `x`."""
+        image_shape = tuple(x_shape[1:])
+        expected = tuple(self.parameters_shape(image_shape))
+        if not fits(parameters_shape[1:], expected):
+            like = "like the images" if expected == image_shape else f"{expected}"
+            raise ValueError(
+                f"The decoder's output must be shaped {like}. "
+                f"Received: images of shape {image_shape}, "
+                f"decoder output of shape {tuple(parameters_shape[1:])}"
+            )
 
     def log_density(self, x, parameters):
         """Returns `log p(x|z)` of each value of `x`, in nats, shaped like `x`."""
         raise NotImplementedError(f"{type(self).__name__} must implement `log_density`.")
 
     def mean(self, parameters):
-        """Returns the expected `x`, shaped like `parameters`: what one looks at."""
+        """Returns the expected `x`, shaped like it: what one looks at."""
         raise NotImplementedError(f"{type(self).__name__} must implement `mean`.")
 
 
 class PerValue(Likelihood):
     """Base class: scores each value by itself, wherever it is in the image."""
 
-    def call(self, x, parameters):
-        check_decoded(x, parameters)
-        # XLA for processors fuses the score of a row into its sum, but not that of a block.
-        return super().call(in_rows(x), in_rows(parameters))
+    def call(self, x, parameters, sample_weight=None, parameters_mask=None):
+        if sample_weight is None and parameters_mask is None:
+            self.check_decoded(x.shape, parameters.shape)
+            # XLA for processors fuses the score of a row into its sum, but not that of a block.
+            x, parameters = in_rows(x), in_rows(parameters)
+        return super().call(x, parameters, sample_weight, parameters_mask)
 
 
 def in_rows(x):
@@ -70,6 +104,8 @@ class Bernoulli(PerValue):
     density over grey values: `ContinuousBernoulli` is.
     """
 
+    takes_logits = True
+
     def log_density(self, x, parameters):
         # log sigmoid(logit) where x is 1, log sigmoid(-logit) where it is 0.
         return x * parameters - ops.softplus(parameters)
@@ -85,6 +121,8 @@ class ContinuousBernoulli(PerValue):
     The normalizing constant is `logit / tanh(logit / 2)`
     (Loaiza-Ganem & Cunningham, 2019), which tends to 2 as the logit tends to 0.
     """
+
+    takes_logits = True
 
     def log_density(self, x, parameters):
         # Near zero the quotient is 0 / 0; its series is exact to 5e-7 there.
@@ -108,33 +146,100 @@ class ContinuousBernoulli(PerValue):
         )
 
 
-@keras.saving.register_keras_serializable(package="vae_keras")
-class Gaussian(PerValue):
-    """Each pixel is normal around the decoder's output, with one scale for all.
+class Bounded(Likelihood):
+    """Base class of densities over all numbers, where the images may have bounds.
 
     Args:
-        scale: Float > 0, the standard deviation of every pixel, in units of
-            `x`; where it is learned, its value at the start.
-        learn_scale: Boolean. Whether the scale is trained with the decoder.
-            At its best it is the root of the mean squared error, and no
-            weight between reconstruction and KL is left to choose
-            (Rybkin et al., 2021).
+        bounds: Pair of floats, the least and the greatest value that `x` may
+            take, to which `mean` is clipped; `None` for a table or a
+            standardized image, of any values.
     """
 
-    def __init__(self, scale=1.0, learn_scale=False, **kwargs):
+    def __init__(self, bounds=UNIT, **kwargs):
         super().__init__(**kwargs)
-        if not scale > 0:
+        if bounds is not None:
+            bounds = tuple(float(bound) for bound in bounds)
+            if len(bounds) != 2 or not bounds[0] < bounds[1]:
+                raise ValueError(
+                    "Argument `bounds` must be `None` or a pair, the lower bound first. "
+                    f"Received: bounds={bounds}"
+                )
+        self.bounds = bounds
+
+    def clip(self, mean):
+        return mean if self.bounds is None else ops.clip(mean, *self.bounds)
+
+    def get_config(self):
+        return {**super().get_config(), "bounds": self.bounds}
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class Gaussian(Bounded, PerValue):
+    """Each pixel is normal around the decoder's output, with one scale for all.
+
+    With the scale at its best, the root of the mean squared error, no weight
+    between reconstruction and KL is left to choose (Rybkin et al., 2021). It
+    is known in closed form, so by default nothing has to be learned: the scale
+    follows the error of the batches, as a moving average over about ten. It is
+    a number like any other where the model is evaluated.
+
+    Args:
+        scale: Float > 0, a fixed standard deviation of every pixel, in units
+            of `x`; `None` for the best one, which is 1 before the first batch.
+        learn_scale: Boolean. Whether the scale is trained with the decoder,
+            by gradients, from `scale` (or 1) on.
+        bounds: Pair of floats, the least and the greatest value that `x` may
+            take, to which `mean` is clipped; `None` for a table or a
+            standardized image, of any values.
+
+    Raises:
+        ValueError: if the scale or the bounds are out of range.
+    """
+
+    def __init__(self, scale=None, learn_scale=False, bounds=UNIT, **kwargs):
+        super().__init__(bounds, **kwargs)
+        if scale is not None and not 0 < scale < math.inf:
             raise ValueError(f"Argument `scale` must be > 0. Received: scale={scale}")
         self.scale = scale
         self.learn_scale = learn_scale
+        self.follows_error = scale is None and not learn_scale
         # Its logarithm is what is trained: a scale must stay positive.
         self.log_scale = self.add_weight(
             shape=(),
-            initializer=keras.initializers.Constant(math.log(scale)),
+            initializer=keras.initializers.Constant(math.log(scale or 1.0)),
             trainable=learn_scale,
             dtype="float32",
+            autocast=False,
             name="log_scale",
         )
+        if self.follows_error:
+            self.num_batches = self.add_weight(
+                shape=(),
+                initializer="zeros",
+                trainable=False,
+                dtype="float32",
+                autocast=False,
+                name="num_batches",
+            )
+
+    def call(self, x, parameters, sample_weight=None, training=False, parameters_mask=None):
+        if training and self.follows_error:
+            self._follow(x, parameters, sample_weight, parameters_mask)
+        return super().call(x, parameters, sample_weight, parameters_mask)
+
+    def _follow(self, x, parameters, *weights):
+        parameters = ops.stop_gradient(in_full_precision(parameters))
+        error = ops.square(ops.cast(x, parameters.dtype) - parameters)
+        weight = ops.ones_like(error)
+        for factor in weights:
+            weight = weigh(weight, factor)
+        total = ops.sum(weight)
+        # The average of all batches, as long as there are few.
+        rate = ops.maximum(1.0 / (self.num_batches + 1.0), 0.1) * ops.cast(total > 0, "float32")
+        error = ops.cast(ops.sum(weight * error) / ops.maximum(total, 1e-7), "float32")
+        variance = (1.0 - rate) * ops.exp(2.0 * self.log_scale) + rate * error
+        self.log_scale.assign(0.5 * ops.log(ops.maximum(variance, 1e-12)))
+        self.num_batches.assign_add(1.0)
 
     def log_density(self, x, parameters):
         log_scale = ops.cast(self.log_scale, x.dtype)
@@ -142,10 +247,138 @@ class Gaussian(PerValue):
         return -0.5 * ops.square(standardized) - log_scale - 0.5 * math.log(2.0 * math.pi)
 
     def mean(self, parameters):
-        return ops.clip(in_full_precision(parameters), *self.bounds)
+        return self.clip(in_full_precision(parameters))
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale, "learn_scale": self.learn_scale}
+
+
+class DecodedScale(Bounded):
+    """Base class of Gaussians whose scales the decoder returns.
+
+    Args:
+        min_scale: Float > 0, below which no scale falls: the density of a
+            pixel that is the same in every image would grow without end.
+        bounds: As for `Gaussian`.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(self, min_scale=0.01, bounds=UNIT, **kwargs):
+        super().__init__(bounds, **kwargs)
+        if not min_scale > 0:
+            raise ValueError(f"Argument `min_scale` must be > 0. Received: min_scale={min_scale}")
+        self.min_scale = min_scale
+
+    def log_normal(self, x, means, log_scales):
+        log_scales = ops.maximum(log_scales, math.log(self.min_scale))
+        standardized = (x - means) * ops.exp(-log_scales)
+        return -0.5 * (ops.square(standardized) + math.log(2.0 * math.pi)) - log_scales
+
+    def get_config(self):
+        return {**super().get_config(), "min_scale": self.min_scale}
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class GaussianPerPixel(DecodedScale):
+    """Each pixel is normal with a scale of its own, which the decoder returns.
+
+    Its output has one axis more than `x`, at the end, of size 2: the mean, and
+    the natural logarithm of the scale.
+    """
+
+    num_parameters = 2
+
+    def log_density(self, x, parameters):
+        return self.log_normal(x, parameters[..., 0], parameters[..., 1])
+
+    def mean(self, parameters):
+        return self.clip(in_full_precision(parameters)[..., 0])
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class GaussianMixture(DecodedScale):
+    """Each value is drawn from a mixture of Gaussians, which the decoder returns for it.
+
+    Its output has one axis more than `x`, at the end, of size
+    `3 * num_components`: the logits of the weights, then the means, then the
+    natural logarithms of the scales.
+
+    Args:
+        num_components: Integer >= 1.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(self, num_components=5, min_scale=0.01, bounds=UNIT, **kwargs):
+        super().__init__(min_scale, bounds, **kwargs)
+        if num_components < 1:
+            raise ValueError(
+                f"Argument `num_components` must be >= 1. Received: num_components={num_components}"
+            )
+        self.num_components = num_components
+        self.num_parameters = 3 * num_components
+
+    def log_density(self, x, parameters):
+        logits, means, log_scales = ops.split(parameters, 3, axis=-1)
+        log_density = self.log_normal(x[..., None], means, log_scales)
+        return ops.logsumexp(ops.log_softmax(logits) + log_density, axis=-1)
+
+    def mean(self, parameters):
+        logits, means, _ = ops.split(in_full_precision(parameters), 3, axis=-1)
+        return self.clip(ops.sum(ops.softmax(logits) * means, axis=-1))
+
+    def get_config(self):
+        return {**super().get_config(), "num_components": self.num_components}
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class Categorical(Likelihood):
+    """Each value is one of a number of levels, or of tokens; the decoder returns their logits.
+
+    Its output has one axis more than `x`, at the end, of `num_classes` logits.
+
+    Args:
+        num_classes: Integer >= 2.
+        bounds: Pair of floats, what the first and the last class stand for in
+            `x`: `(0.0, 1.0)` with 256 classes for 8-bit images divided by
+            255. By default the classes are the integers from 0, as tokens are.
+
+    Raises:
+        ValueError: if `num_classes < 2`.
+    """
+
+    takes_logits = True
+
+    def __init__(self, num_classes, bounds=None, **kwargs):
+        super().__init__(**kwargs)
+        if num_classes < 2:
+            raise ValueError(
+                f"Argument `num_classes` must be >= 2. Received: num_classes={num_classes}"
+            )
+        self.num_parameters = self.num_classes = num_classes
+        self.are_tokens = bounds is None
+        self.bounds = (0.0, num_classes - 1.0) if self.are_tokens else tuple(bounds)
+
+    def log_density(self, x, parameters):
+        low, high = self.bounds
+        level = ops.round((x - low) * ((self.num_classes - 1) / (high - low)))
+        chosen = ops.one_hot(ops.cast(level, "int32"), self.num_classes, dtype=parameters.dtype)
+        return ops.sum(chosen * ops.log_softmax(parameters), axis=-1)
+
+    def mean(self, parameters):
+        """Returns the expected level of a pixel; of a token, which has none, the likeliest."""
+        parameters = in_full_precision(parameters)
+        if self.are_tokens:
+            return ops.cast(ops.argmax(parameters, axis=-1), "float32")
+        levels = ops.linspace(*self.bounds, self.num_classes, dtype=parameters.dtype)
+        return ops.sum(ops.softmax(parameters) * levels, axis=-1)
+
+    def get_config(self):
+        bounds = None if self.are_tokens else self.bounds
+        return {**super().get_config(), "num_classes": self.num_classes, "bounds": bounds}
 
 
 NAMES = {

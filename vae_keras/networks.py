@@ -9,10 +9,11 @@ STEM = 4  # pixels along the side of the patches that a convolutional network st
 
 
 def dense(image_shape=(28, 28, 1), latent_dim=2, variational=True, units=(256, 128, 64)):
-    """Builds fully connected networks, for small images.
+    """Builds fully connected networks, for small images and for tables.
 
     Args:
-        image_shape: Tuple `(height, width, channels)`.
+        image_shape: Tuple `(height, width, channels)`, or `(columns,)` for the
+            rows of a table.
         latent_dim: Integer, numbers per code.
         variational: Boolean. Whether the encoder returns
             `(z_mean, z_log_var)`, for a `VAE`, or the code alone, for an
@@ -21,9 +22,8 @@ def dense(image_shape=(28, 28, 1), latent_dim=2, variational=True, units=(256, 1
             are the same in reverse.
 
     Returns:
-        `(encoder, decoder)`: images `(batch, height, width, channels)` to
-        codes `(batch, latent_dim)`, and back to unbounded values (logits or
-        means).
+        `(encoder, decoder)`: images `(batch, *image_shape)` to codes
+        `(batch, latent_dim)`, and back to unbounded values (logits or means).
     """
     image = x = keras.Input(image_shape, name="image")
     x = layers.Flatten()(x)
@@ -65,12 +65,13 @@ def convolutional(image_shape=(64, 64, 3), latent_dim=64, variational=True, filt
     Raises:
         ValueError: if the strides do not divide the image's size.
     """
-    stride = STEM * 2 ** (len(filters) - 1)
     height, width, channels = image_shape
+    stride = _stride(filters)
     if height % stride or width % stride:
         raise ValueError(
             f"Argument `image_shape` must have a height and a width divisible by {stride}, "
-            f"the product of the strides. Received: image_shape={tuple(image_shape)}"
+            f"the product of the strides. Received: image_shape={tuple(image_shape)}. "
+            + _what_fits(height, width, filters)
         )
     image = keras.Input(image_shape, name="image")
     x = layers.Conv2D(filters[0], STEM, strides=STEM, activation="silu")(image)
@@ -90,6 +91,19 @@ def convolutional(image_shape=(64, 64, 3), latent_dim=64, variational=True, filt
     x = layers.Conv2D(channels * STEM**2, 3, padding="same")(x)
     decoder = keras.Model(z, _channels_to_pixels(x, STEM), name="decoder")
     return encoder, decoder
+
+
+def _stride(filters):
+    return STEM * 2 ** (len(filters) - 1)
+
+
+def _what_fits(height, width, filters):
+    """Says what would do for images of this size: a margin or, where it helps, fewer layers."""
+    stride = _stride(filters)
+    padded = " by ".join(str(-(-side // stride) * stride) for side in (height, width))
+    fewer = [tuple(filters[:count]) for count in range(1, len(filters))]
+    fitting = [some for some in fewer if math.gcd(height, width) % _stride(some) == 0]
+    return f"Pad the images to {padded}" + (f" or pass filters={fitting[-1]}." if fitting else ".")
 
 
 def _code(x, latent_dim, variational):

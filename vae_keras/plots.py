@@ -181,6 +181,12 @@ def latent_plane(images, columns, rows, title=None):
     return figure
 
 
+def _density(axes, values, bins, color):
+    # Of all the values: `hist` would share out among its bins what lies beyond them.
+    counts, _ = np.histogram(values, bins)
+    axes.stairs(counts / (len(values) * np.diff(bins)), bins, fill=True, color=color)
+
+
 def code_histograms(codes, title=None, names=None):
     """Draws each coordinate's histogram against the density of N(0, 1).
 
@@ -198,7 +204,7 @@ def code_histograms(codes, title=None, names=None):
         if index >= codes.shape[1]:
             ax.axis("off")
             continue
-        ax.hist(codes[:, index], bins=np.linspace(-4.0, 4.0, 41), density=True, color=COLORS[0])
+        _density(ax, codes[:, index], np.linspace(-4.0, 4.0, 41), COLORS[0])
         ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="black", linewidth=1)
         ax.set(xticks=[-2, 0, 2], yticks=[])
         if names is not None:
@@ -293,7 +299,7 @@ def histogram(values, bins, x, lines, x_label, title=None):
         title: String, above all.
     """
     figure, ax = _figure(figsize=(6.0, 3.6))
-    ax.hist(values, bins=bins, density=True, color="0.8")
+    _density(ax, values, bins, "0.8")
     for label, density in lines.items():
         ax.plot(x, density, linewidth=2, label=label)
     ax.set(xlabel=x_label, ylabel="density")

@@ -1,11 +1,15 @@
 """The reparameterization trick as a layer: the only random layer of the package."""
 
+import math
+
 import keras
 from keras import ops
 
+from vae_keras.checks import check_same_shape
 from vae_keras.train_steps import replica_seed
 
 SEED_STATE = "seed_generator_state"  # its name in a weights file
+LARGEST = {"float16": 65504.0}  # number; float32's for all others, which reach as far or further
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
@@ -15,14 +19,15 @@ class Sampling(keras.layers.Layer):
     Returns `z = z_mean + exp(z_log_var / 2) * epsilon` with
     `epsilon ~ N(0, I)`. The noise enters as an input that has no parameters,
     so the gradient reaches `z_mean` and `z_log_var` (Kingma & Welling, 2014,
-    section 2.4).
+    section 2.4). A mask of `z_mean` is passed on.
 
     Args:
         seed: Integer, optional random seed to enable deterministic behavior.
 
     Call arguments:
         inputs: Tuple `(z_mean, z_log_var)` of two tensors of the same shape,
-            of any rank. `z_log_var` is the natural logarithm of the variance.
+            of any rank. `z_log_var` is the natural logarithm of the variance;
+            it is cut where the code would overflow.
 
     Returns:
         A tensor of the shape of `z_mean`. Every call draws new noise, in
@@ -43,27 +48,35 @@ class Sampling(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
 
-    def build(self, input_shape):
-        check_same_shape(input_shape)
-
     def call(self, inputs):
+        check_same_shape(keras.tree.map_structure(lambda tensor: tuple(tensor.shape), inputs))
         z_mean, z_log_var = inputs
         epsilon = keras.random.normal(
             ops.shape(z_mean), dtype=self.compute_dtype, seed=self.seed_generator
         )
-        return z_mean + ops.exp(z_log_var / 2) * epsilon
+        # Noise of up to exp(2) = 7 standard deviations fits below the largest number.
+        cut = 2.0 * (math.log(LARGEST.get(self.compute_dtype, 3.4e38)) - 2.0)
+        return z_mean + ops.exp(ops.minimum(z_log_var, cut) / 2) * epsilon
+
+    def compute_mask(self, inputs, previous_mask):
+        return previous_mask and previous_mask[0]
 
     def compute_output_shape(self, input_shape):
+        check_same_shape(input_shape)
         return input_shape[0]
 
     def save_own_variables(self, store):
+        super().save_own_variables(store)
         # Keras saves weights, which a seed generator's state is not. Without it a training
         # that is resumed would draw the noise of its first steps again.
         store[SEED_STATE] = self.seed_generator.state
 
     def load_own_variables(self, store):
-        if SEED_STATE in store:  # files of version 0.1.0 have none
-            self.seed_generator.state.assign(store[SEED_STATE])
+        store = {key: store[key] for key in store.keys()}  # noqa: SIM118  it is no dict
+        state = store.pop(SEED_STATE, None)  # files of version 0.1.0 have none
+        super().load_own_variables(store)
+        if state is not None:
+            self.seed_generator.state.assign(state)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
@@ -74,19 +87,3 @@ class SeedGenerator(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         return replica_seed(super().next(ordered))
-
-
-def check_same_shape(shapes):
-    """Raises `ValueError` unless `shapes` are those of a mean and its log-variance."""
-    is_pair = isinstance(shapes, (tuple, list)) and len(shapes) == 2
-    if not is_pair or not all(isinstance(shape, (tuple, list)) for shape in shapes):
-        raise ValueError(
-            "Expected two tensors, `(z_mean, z_log_var)`, as a VAE's encoder must return them. "
-            f"Received something of shape {shapes}"
-        )
-    if tuple(shapes[0]) != tuple(shapes[1]):
-        raise ValueError(
-            "`z_mean` and `z_log_var` must have the same shape. "
-            f"Received: z_mean of shape {tuple(shapes[0])}, "
-            f"z_log_var of shape {tuple(shapes[1])}"
-        )

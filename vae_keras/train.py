@@ -2,7 +2,16 @@
 
 import sys
 
-from vae_keras.training.main import main
+from vae_keras.startup import use_onednn
+
+
+def main(arguments=None):
+    """Sets Keras up, imports it, and trains; takes and returns what `training.main.main` does."""
+    use_onednn()
+    from vae_keras.training.main import main
+
+    return main(arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

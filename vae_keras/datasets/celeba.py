@@ -63,14 +63,15 @@ def load_celeba(root=None, image_size=64, source="auto"):
             overrides `"auto"`.
 
     Returns:
-        A `CelebA`, its images in the order of their file names. Without an
+        A `CelebA`, its images in the order of their file names. Rows of the lists
+        without an image are left out, and counted in print. Without an
         official partition that holds test images, a hash of the file name holds
         out one image in ten, whatever other files there are.
 
     Raises:
         FileNotFoundError: If images or attributes are missing.
-        ValueError: If a file is truncated or corrupt, or if the rows of the
-            attributes do not match the images.
+        ValueError: If a file is truncated or corrupt, or an image has no row of
+            attributes.
     """
     if not isinstance(image_size, int) or image_size < 1:
         raise ValueError(

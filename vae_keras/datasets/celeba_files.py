@@ -102,7 +102,7 @@ def find_images(root):
 
 
 def read_attributes(root, names):
-    """Reads the attributes of the images.
+    """Reads the attributes of the images; rows of others are left out, and counted in print.
 
     Args:
         root: `Path` of the folder that holds the list of attributes.
@@ -110,6 +110,10 @@ def read_attributes(root, names):
 
     Returns:
         Bool array `(n, k)`, and the k names of the attributes, a tuple.
+
+    Raises:
+        FileNotFoundError: If there is no list.
+        ValueError: If a row is malformed, or an image has none.
     """
     path = _first_file(root, ATTRIBUTES)
     if path is None:
@@ -122,13 +126,14 @@ def read_attributes(root, names):
     header = lines[0][1].strip().split(_separator(path)) if lines else []
     attribute_names = tuple(header[1:] if path.suffix == ".csv" else header)
     rows = _parse(path, lines[1:], {"1": 1, "-1": 0}, len(attribute_names))
-    _check_agreement(path, names, rows)
-    values = np.frombuffer(b"".join(rows[name] for name in names), "bool").copy()
+    values = np.frombuffer(b"".join(_rows_of(names, rows, path)), "bool").copy()
     return values.reshape(len(names), len(attribute_names)), attribute_names
 
 
 def read_test_split(root, names):
     """Reads which images are held out, or decides it where no partition says so.
+
+    Rows of other images are left out, and counted in print.
 
     Args:
         root: `Path` of the folder that may hold the official partition.
@@ -136,6 +141,9 @@ def read_test_split(root, names):
 
     Returns:
         Bool array `(n,)`.
+
+    Raises:
+        ValueError: If a row of the partition is malformed, or an image has none.
     """
     path = _first_file(root, PARTITION)
     if path is not None:
@@ -143,9 +151,7 @@ def read_test_split(root, names):
         rows = _parse(
             path, lines[1:] if path.suffix == ".csv" else lines, {"0": 0, "1": 1, "2": 2}, 1
         )
-        # An image set may be the beginning of CelebA, the partition all of it.
-        _check_agreement(path, names, {name: rows[name] for name in names if name in rows})
-        is_test = np.array([rows[name][0] == TEST_PARTITION for name in names])
+        is_test = np.array([row[0] == TEST_PARTITION for row in _rows_of(names, rows, path)])
         if is_test.any():
             return is_test
     return np.array([_hash(name) % TEST_SHARE == 0 for name in names])
@@ -187,19 +193,25 @@ def _parse(path, lines, meaning, width):
     return rows
 
 
-def _check_agreement(path, names, rows):
+def _rows_of(names, rows, path):
+    """Returns the rows of the images, in their order."""
     without_row = [name for name in names if name not in rows]
-    without_image = sorted(set(rows) - set(names))
-    problems = [
-        f"{len(found):,} {what} ({', '.join(found[:3])}{', ...' if len(found) > 3 else ''})"
-        for found, what in (
-            (without_row, "images without a row"),
-            (without_image, "rows without an image"),
-        )
-        if found
-    ]
-    if problems:
-        raise ValueError(f"{path} and the {len(names):,} images disagree: {'; '.join(problems)}.")
+    if without_row:
+        problem = f"{len(without_row):,} images without a row ({_some(without_row)})"
+        if len(without_row) == len(names):
+            problem = f"no image has a row ({_some(names)})"
+            problem += f"; the rows are of {_some(list(rows))}" if rows else ""
+        raise ValueError(f"{path} and the {len(names):,} images disagree: {problem}.")
+    # Images may be the beginning of CelebA, the lists all of it.
+    left_out = len(rows) - len(names)
+    if left_out:
+        noun, verb = ("row", "is") if left_out == 1 else ("rows", "are")
+        print(f"{path.name}: {left_out:,} {noun} without an image {verb} left out.", flush=True)
+    return [rows[name] for name in names]
+
+
+def _some(names):
+    return ", ".join([*names[:3], "..."] if len(names) > 3 else names)
 
 
 def _hash(name):

@@ -51,8 +51,9 @@ def _spherical_weights(start, end, t):
     lengths = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)
     cosine = np.sum(start * end, axis=-1) / np.maximum(lengths, 1e-12)
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))[..., None]
-    # Codes in one line leave no plane to turn in: the straight line is the limit.
-    straight = np.sin(angle) < 1e-6
+    # Codes in one line, as one at the origin is with any, leave no plane to turn in: the straight
+    # line is the limit.
+    straight = (np.sin(angle) < 1e-6) | (lengths[..., None] < 1e-12)
     sine = np.where(straight, 1.0, np.sin(angle))
     return (
         np.where(straight, 1.0 - t, np.sin((1.0 - t) * angle) / sine),

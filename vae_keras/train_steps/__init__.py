@@ -18,5 +18,6 @@ def load(backend):
 
 
 _backend = load(keras.backend.backend())
-train_step, replica_seed = _backend.train_step, _backend.replica_seed
+train_step, without_gradients = _backend.train_step, _backend.without_gradients
+num_replicas, replica_seed = _backend.num_replicas, _backend.replica_seed
 AdamUpdate, keep_freed_memory = _backend.AdamUpdate, _backend.keep_freed_memory

@@ -1,7 +1,11 @@
 """The training step on JAX: no side effects, all state goes in and comes out."""
 
+import contextlib
+
 import jax
 import keras
+
+without_gradients = contextlib.nullcontext  # a gradient is taken of functions alone
 
 
 def train_step(model, state, data):
@@ -34,7 +38,7 @@ def train_step(model, state, data):
             outputs = model(x, training=True)
             loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
             loss = model.optimizer.scale_loss(loss)
-            logs = model.get_metrics_result()
+            logs = model.compute_metrics(x, y, outputs, sample_weight)
         non_trainable_and_metrics = (
             [scope.get_current_value(variable) for variable in variables]
             for variables in (model.non_trainable_variables, model.metrics_variables)
@@ -45,6 +49,11 @@ def train_step(model, state, data):
     gradients, (logs, non_trainable, metrics) = gradient(trainable)
     trainable, optimizer = model.optimizer.stateless_apply(optimizer, gradients, trainable)
     return logs, (trainable, non_trainable, optimizer, metrics)
+
+
+def num_replicas():
+    """Returns 1: the model is one, however its batch is sharded."""
+    return 1
 
 
 def replica_seed(seed):

@@ -1,11 +1,14 @@
 """What is TensorFlow's own: the training step, its replicas and memory, Adam in one operation."""
 
+import contextlib
 import ctypes
 import functools
 import sys
 
 import keras
 import tensorflow as tf
+
+without_gradients = contextlib.nullcontext  # a tape records what is asked for, and no more
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's <malloc.h>
 
@@ -24,12 +27,23 @@ def train_step(model, data):
     with tf.GradientTape() as tape:
         outputs = model(x, training=True)
         loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
-        # Replicas add their gradients up, so each differentiates its share of the mean.
-        loss = loss / tf.distribute.get_strategy().num_replicas_in_sync
-        loss = model.optimizer.scale_loss(loss)
+        loss = model.optimizer.scale_loss(loss * replica_share(x))
     variables = model.trainable_variables
     model.optimizer.apply(tape.gradient(loss, variables), variables)
-    return model.get_metrics_result()
+    return model.compute_metrics(x, y, outputs, sample_weight)
+
+
+def num_replicas():
+    """Returns how many replicas of the model the strategy in use trains."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def replica_share(x):
+    """Returns which share of all images this replica has: their gradients are added up."""
+    if num_replicas() == 1:
+        return 1.0
+    count = tf.cast(tf.shape(keras.tree.flatten(x)[0])[0], "float32")
+    return count / tf.distribute.get_replica_context().all_reduce("SUM", count)
 
 
 def replica_seed(seed):

@@ -5,6 +5,8 @@ import math
 import keras
 import torch
 
+without_gradients = torch.no_grad
+
 
 def train_step(model, data):
     """Takes one gradient step of `model.compute_loss` on one batch.
@@ -27,7 +29,12 @@ def train_step(model, data):
     )
     with torch.no_grad():
         model.optimizer.apply(gradients, variables)
-    return model.get_metrics_result()
+    return model.compute_metrics(x, y, outputs, sample_weight)
+
+
+def num_replicas():
+    """Returns 1: there is one replica."""
+    return 1
 
 
 def replica_seed(seed):

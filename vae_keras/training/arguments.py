@@ -15,8 +15,9 @@ recipe of the notebooks. All accelerators of this machine are used."""
 EPILOG = """The folder --output receives best.keras and last.keras (keras.saving.load_model reads
 them once vae_keras is imported), history.csv, sheets/ with reconstructions and samples after each
 epoch, and tensorboard/ where TensorBoard is installed. A run that was stopped, by whatever, goes
-on from its last whole epoch with --resume, and ends where it would have ended. The Keras backend
-is chosen by the environment variable KERAS_BACKEND."""
+on from its last whole epoch with --resume, and ends where it would have ended. With --resume
+--epochs it goes on to that number, finished or not: from there on the learning rate is that of a
+run of so many epochs. The Keras backend is chosen by the environment variable KERAS_BACKEND."""
 
 
 def parse(arguments=None):
@@ -65,7 +66,8 @@ def _add_output(group):
     group.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run in --output, as it was started; other settings are an error",
+        help="go on with the run in --output, as it was started or to another number of --epochs; "
+        "other settings are an error",
     )
 
 

@@ -35,6 +35,8 @@ def main(arguments=None):
         return _stop("Stopped. --resume goes on from the last whole epoch.", INTERRUPTED, given)
     except OSError as error:
         return _stop(f"Error: {error}", 1, given)
+    except FloatingPointError as error:  # of a loss that is not finite
+        return _stop(f"Error: {error}\nThe files hold the last whole epoch.", 1, given)
     except Exception:
         if given.coordinator is None:
             raise
@@ -116,9 +118,8 @@ def prepare(given, output, found):
     saved = None
     if given.resume:
         saved = checkpoint.Checkpoint(output / logs.LAST, found)
-        settings_module.agree(given, saved.progress.settings)
-        progress = saved.progress
-        settings = progress.settings
+        settings = settings_module.resume(given, saved.progress)
+        progress = dataclasses.replace(saved.progress, settings=settings)
     else:
         _check_is_free(output, found)
         settings = settings_module.resolve(given)
@@ -133,6 +134,8 @@ def prepare(given, output, found):
     if found.is_writer:
         storage.remove_unfinished(output)
         _announce(progress, images, found)
+        if saved is not None:
+            _announce_change(saved.progress.settings.epochs, settings.epochs)
     shown = images.first_held_out(RECONSTRUCTIONS)
     callbacks = logs.make_callbacks(vae, output, progress, shown, batches, found)
     verbose = (1 if sys.stdout.isatty() else 2) if found.is_writer else 0
@@ -169,6 +172,8 @@ def _make_vae(saved, settings, image_shape, steps_per_epoch, found):
     with found.scope():
         if saved is not None:
             vae = saved.load_model()
+            if settings.epochs != saved.progress.settings.epochs:
+                recipes.change_epochs(vae, settings, steps_per_epoch)
         else:
             vae = recipes.make_vae(settings, image_shape)
             recipes.compile_vae(vae, settings, steps_per_epoch)
@@ -185,3 +190,12 @@ def _announce(progress, images, found):
         f"on {found.count} {'device' if found.count == 1 else 'devices'}.",
         flush=True,
     )
+
+
+def _announce_change(before, epochs):
+    if epochs != before:
+        print(
+            f"It goes on to epoch {epochs} instead of {before}: from here the learning rate is "
+            f"that of a run of {epochs} epochs.",
+            flush=True,
+        )

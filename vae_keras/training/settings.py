@@ -31,20 +31,32 @@ def resolve(given):
     )
 
 
-def agree(given, saved):
-    """Raises `ValueError` unless what was given is what the checkpoint was trained with.
+def resume(given, progress):
+    """Returns the `Settings` that a training goes on with: the checkpoint's, `epochs` as given.
 
     Args:
         given: `argparse.Namespace`; `None` agrees with everything.
-        saved: `Settings` of the checkpoint.
+        progress: `checkpoint.Progress`.
+
+    Raises:
+        ValueError: if another setting differs from the checkpoint's, or if
+            more epochs are done than were given.
     """
+    saved = progress.settings
+    epochs = saved.epochs if given.epochs is None else given.epochs
     for name in _names():
         wanted, was = getattr(given, name), getattr(saved, name)
-        if wanted is not None and wanted not in (was, "auto"):
+        if name != "epochs" and wanted is not None and wanted not in (was, "auto"):
             raise ValueError(
                 f"Argument --{name.replace('_', '-')} must be what the checkpoint was trained "
                 f"with, {was}, for --resume to go on with it. Received: {wanted}"
             )
+    if epochs < progress.epoch:
+        raise ValueError(
+            f"Argument --epochs must be at least {progress.epoch}, the number of epochs that are "
+            f"done, for --resume to go on. Received: {epochs}"
+        )
+    return dataclasses.replace(saved, epochs=epochs)
 
 
 def _names():

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from vae_keras.datasets.synthetic.chances import NUM_CHANCES, Chances
+
 ATTRIBUTE_NAMES = (
     "Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows", "Eyeglasses",
     "Gray_Hair", "Heavy_Makeup", "Male", "Mouth_Slightly_Open", "Mustache", "No_Beard",
@@ -25,29 +27,6 @@ _UNIFORM_FACTORS = (
 )  # fmt: skip
 
 
-class _Chances:
-    """Independent columns of chance, one row per face, so that a face never depends on `n`."""
-
-    def __init__(self, n, seed, num_columns=128):
-        columns = np.random.default_rng(seed).random((n, num_columns), dtype="float32").T
-        self._columns = iter(np.clip(columns, 1e-6, 1.0 - 1e-6))
-
-    def event(self, probability):
-        return next(self._columns) < probability
-
-    def between(self, low, high):
-        return low + (high - low) * next(self._columns)
-
-    def normal(self, mean, deviation):
-        radius = np.sqrt(-2.0 * np.log(next(self._columns)))
-        standard = radius * np.cos(2.0 * np.pi * next(self._columns))
-        return mean + deviation * np.clip(standard, -2.0, 2.0)
-
-    def either(self, event, if_true, if_false):
-        """Uniform in one of two ranges: apart, so that a threshold between them is visible."""
-        return np.where(event, self.between(*if_true), self.between(*if_false))
-
-
 def sample_factors(n, seed=0):
     """Draws the factors of `n` faces, correlated through sex and age as CelebA's are.
 
@@ -60,7 +39,8 @@ def sample_factors(n, seed=0):
     """
     if n < 1:
         raise ValueError(f"Argument `n` must be at least 1. Received: n={n}")
-    chances = _Chances(n, seed)
+    uniforms = np.random.default_rng(seed).random((n, NUM_CHANCES), dtype="float32")
+    chances = Chances(np.clip(uniforms, 1e-6, 1.0 - 1e-6))
     factors = {name: chances.normal(*spread) for name, spread in _NORMAL_FACTORS.items()}
     factors |= {name: chances.between(0.0, 1.0) for name in _UNIFORM_FACTORS}
     male = chances.event(0.42)
@@ -91,8 +71,8 @@ def _sample_expression(factors, chances, male, young):
 def _sample_hair(factors, chances, male, young):
     pale = chances.event(_by_group(male, young, 0.08, 0.06, 0.04, 0.035))
     # Cubed, because most faces of CelebA are light.
-    factors["skin_tone"] = np.where(pale, chances.between(0.0, 0.05), 0.2)
-    factors["skin_tone"] += np.where(pale, 0.0, 0.8 * chances.between(0.0, 1.0) ** 3)
+    lightest, others = chances.between(0.0, 0.05), 0.2 + 0.8 * chances.between(0.0, 1.0) ** 3
+    factors["skin_tone"] = np.where(pale, lightest, others)
     dark_skin = factors["skin_tone"] > 0.5
     blond = chances.event(_by_group(male, young, 0.32, 0.45, 0.04, 0.04)) & ~dark_skin
     black = chances.event(np.where(dark_skin, 0.75, np.where(male, 0.30, 0.17)))

@@ -9,7 +9,7 @@ head's normal; `outline` is the distance to its silhouette; `around` grows from 
 
 import numpy as np
 
-from vae_keras.datasets.synthetic.shapes import bump, coverage, ellipse, profile, squircle
+from vae_keras.datasets.synthetic.shapes import blend, bump, coverage, ellipse, profile, squircle
 
 HEAD_Y, HEAD_HEIGHT = 0.075, 0.875  # the head's centre below the eyes, and its half height
 EYE_X = 0.265
@@ -36,51 +36,44 @@ EYE_SHADOWS = ((0.0, (0.30, 0.33, 0.42)), (0.5, (0.36, 0.30, 0.42)), (1.0, (0.42
 LIPSTICKS = ((0.0, (0.72, 0.08, 0.13)), (0.5, (0.82, 0.20, 0.34)), (1.0, (0.55, 0.10, 0.26)))
 
 
+def _rgb(*colour):
+    """Three numbers that broadcast against (batch, 3, height, width)."""
+    return np.float32(colour)[:, None, None]
+
+
 def _palette(position, stops):
     """A colour per face, piecewise linear between the stops."""
-    stops = [(at, np.float32(colour)[:, None, None]) for at, colour in stops]
-    return profile(position[:, None], *stops)
+    return profile(position[:, None], *((at, _rgb(*colour)) for at, colour in stops))
 
 
 def _muted(hue, chroma, lightness):
     """Photographs are rarely saturated: a colour around a grey, periodic in its hue."""
-    phases = np.float32([0.0, 1 / 3, 2 / 3])[:, None, None]
-    return lightness[:, None] + chroma * np.cos(2.0 * np.pi * (hue[:, None] - phases))
-
-
-def _mix(start, end, share):
-    return start + (end - start) * share
+    phases = hue[:, None] - _rgb(0.0, 1 / 3, 2 / 3)
+    return lightness[:, None] + chroma * np.cos(2.0 * np.pi * phases)
 
 
 def colours(f):
     """The colours that several parts share, by name, each (batch, 3, 1, 1)."""
     skin = _palette(f.skin_tone, SKIN_TONES)
-    skin = skin * (1.0 + 0.03 * f.skin_warmth[:, None] * np.float32([1, 0, -1.6])[:, None, None])
+    skin = skin * (1.0 + 0.03 * f.skin_warmth[:, None] * _rgb(1, 0, -1.6))
     hair = _palette(f.hair_lightness, HAIR_COLOURS)
-    red = np.float32([0.20, -0.02, -0.08])[:, None, None]
-    hair = hair + red * np.square(f.hair_redness[:, None])
-    gray = (0.62 + 0.2 * f.hair_lightness[:, None]) * np.float32([1, 1, 1.01])[:, None, None]
-    hair = _mix(hair, gray, f.hair_gray[:, None])
-    return {
-        "skin": skin,
-        "hair": hair,
-        "brow": _mix(hair * 0.62, skin * 0.45, 0.35),
-        "lips": _mix(
-            skin * np.float32([0.93, 0.70, 0.68])[:, None, None],
-            _palette(f.lip_hue, LIPSTICKS),
-            0.9 * f.lipstick[:, None],
-        ),
-    }
+    hair = hair + _rgb(0.20, -0.02, -0.08) * np.square(f.hair_redness[:, None])
+    gray = (0.62 + 0.2 * f.hair_lightness[:, None]) * _rgb(1, 1, 1.01)
+    hair = blend(hair, f.hair_gray[:, None], gray)
+    brow = blend(hair * 0.62, 0.35, skin * 0.45)
+    lipstick = _palette(f.lip_hue, LIPSTICKS)
+    lips = blend(skin * _rgb(0.93, 0.70, 0.68), 0.9 * f.lipstick[:, None], lipstick)
+    return {"skin": skin, "hair": hair, "brow": brow, "lips": lips}
 
 
 def _paint(canvas, mask, colour):
     """Lays a colour over the canvas where the mask, in [0, 1], lets it."""
-    canvas += mask[:, None] * (colour - canvas)
+    canvas[:] = blend(canvas, mask[:, None], colour)
 
 
 def _shade(canvas, amount):
     """Lightens or darkens; shadows on skin turn warm, so red yields least."""
-    canvas *= 1.0 + amount[:, None] * np.float32([0.85, 1.05, 1.1])[:, None, None]
+    canvas *= 1.0 + amount[:, None] * _rgb(0.85, 1.05, 1.1)
 
 
 def _light(at, f):
@@ -175,7 +168,7 @@ def _relief(canvas, at, f):
     wrinkles = np.square(np.sin(36.0 * (at.v + 0.4 * np.square(at.u))))
     _shade(canvas, -0.30 * f.age * wrinkles * bump(at.u, at.v, 0.0, -0.29, 0.34, 0.14))
     blush = (0.16 + 0.34 * f.makeup) * bump(au, at.v, 0.33, 0.29, 0.19, 0.15)
-    _paint(canvas, blush, f.skin * np.float32([1.02, 0.66, 0.66])[:, None, None])
+    _paint(canvas, blush, f.skin * _rgb(1.02, 0.66, 0.66))
 
 
 def _eyes(canvas, at, f):
@@ -190,7 +183,7 @@ def _eyes(canvas, at, f):
     eye = coverage(np.maximum(upper, lower), f.softness)
     shadow = bump(du, at.v, 0.01, -0.075, 0.17, 0.085)
     _paint(canvas, 0.75 * f.makeup * shadow, _palette(f.lip_hue, EYE_SHADOWS))
-    white = _mix(np.float32(0.94), f.skin, 0.14) * f.brightness[:, None]
+    white = blend(np.float32(0.94), 0.14, f.skin) * f.brightness[:, None]
     _paint(canvas, eye, white * (1.0 + 2.2 * np.clip(dv + 0.02, -0.09, 0.0))[:, None])
     gaze = 0.035 * (f.gaze - 0.8 * f.yaw) * mirror
     radius = np.sqrt(np.square(du - gaze) + np.square(dv + 0.008))
@@ -209,9 +202,8 @@ def _brows(canvas, at, f):
     t = (np.abs(at.u) - 0.26) / 0.185
     arch = -0.185 - 0.03 * f.brow_raise + 0.015 * f.masculinity + 0.03 * t * (t + 0.25)
     thickness = (0.012 + 0.036 * f.brow_thickness) * (1.0 - 0.35 * t - 0.25 * t * t)
-    mask = coverage(
-        np.maximum(np.abs(at.v - arch) - thickness, (np.abs(t) - 1.0) * 0.185), 1.2 * f.softness
-    )
+    distance = np.maximum(np.abs(at.v - arch) - thickness, (np.abs(t) - 1.0) * 0.185)
+    mask = coverage(distance, 1.2 * f.softness)
     _paint(canvas, (0.70 + 0.28 * f.brow_thickness) * mask, f.brow)
 
 
@@ -249,9 +241,9 @@ def _mouth(canvas, at, f):
     _paint(canvas, coverage(lips, f.softness), f.lips * (tone * f.brightness)[:, None])
     inside = coverage(np.maximum(np.maximum(top - at.v, at.v - bottom), ends), f.softness)
     inside *= np.clip(opening * 5.0, 0.0, 1.0)
-    _paint(canvas, inside, np.float32([0.24, 0.06, 0.07])[:, None, None])
+    _paint(canvas, inside, _rgb(0.24, 0.06, 0.07))
     teeth = coverage(at.v - top - (0.022 + 0.05 * grin) * np.sqrt(arch), f.softness)
-    _paint(canvas, inside * teeth, np.float32([0.96, 0.94, 0.90])[:, None, None])
+    _paint(canvas, inside * teeth, _rgb(0.96, 0.94, 0.90))
     seam = coverage(np.maximum(np.abs(at.v - line) - 0.008, ends), f.softness)
     _paint(canvas, 0.75 * seam * np.clip(1.0 - 3.0 * opening, 0.0, 1.0), f.lips * 0.35)
 
@@ -311,7 +303,7 @@ def _ears(canvas, at, f):
     seen = seen * np.clip(2.4 - 4.5 * f.hair_length, 0.0, 1.0)
     mask = coverage(ellipse(x, at.y, 0.015, 0.10, 0.062, 0.135), f.softness)
     tone = 0.90 - 0.35 * bump(x, at.y, 0.025, 0.09, 0.035, 0.09) + 0.2 * f.light_x * at.side
-    colour = f.skin * np.float32([1, 0.92, 0.9])[:, None, None]
+    colour = f.skin * _rgb(1, 0.92, 0.9)
     _paint(canvas, seen * mask, colour * (tone * f.brightness)[:, None])
 
 
@@ -348,11 +340,8 @@ def _hat(canvas, at, f):
     tone = 0.95 + 0.35 * f.light_x * x + 0.25 * bump(x, y, 0.3 * f.light_x, -0.7, 0.5, 0.25)
     _paint(canvas, f.hat * coverage(crown, f.softness), colour * tone[:, None])
     band = np.maximum(crown, np.abs(sag + 0.47) - 0.05)
-    _paint(
-        canvas,
-        0.8 * f.hat * np.minimum(2.0 * f.hat_brim, 1.0) * coverage(band, f.softness),
-        colour * 0.45,
-    )
+    band = 0.8 * f.hat * np.minimum(2.0 * f.hat_brim, 1.0) * coverage(band, f.softness)
+    _paint(canvas, band, colour * 0.45)
     lip = 0.80 - 2.2 * (sag + 0.37) + 0.3 * f.light_x * x
     _paint(canvas, f.hat * coverage(brim, f.softness), colour * lip[:, None])
 

@@ -63,7 +63,8 @@ def _paint_faces(factors, image_size):
         rows, columns = _window(f, box, image_size)
         part = canvas[faces, :, rows, columns]
         paint_part(part, _take(at, (faces, rows, columns)), _take(f, faces))
-        canvas[faces, :, rows, columns] = part
+        if presence is not None:  # else the part is a view of the canvas
+            canvas[faces, :, rows, columns] = part
     return canvas
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from vae_keras.datasets.synthetic.chances import NUM_CHANCES, Chances
 from vae_keras.datasets.synthetic.shapes import (
     blend,
     box,
@@ -30,7 +31,6 @@ CLASS_NAMES = (
 
 SIZE = 28
 CHUNK = 500  # images drawn together: their arrays stay in the processor's cache
-NUM_FACTORS = 128  # random numbers set aside for each image
 X, Y = pixel_grid(SIZE)
 TOP, BOTTOM = -14.0, 14.0
 
@@ -48,12 +48,13 @@ def draw(labels, seed=0):
     def draw_chunk(start):
         # A whole chunk of random numbers, however few are used: more images change no earlier one.
         rng = np.random.default_rng([seed, start])
-        uniforms = rng.random((CHUNK, NUM_FACTORS), dtype="float32")
+        uniforms = rng.random((CHUNK, NUM_CHANCES), dtype="float32")
         noise = rng.standard_normal((CHUNK, SIZE, SIZE), dtype="float32")
         chunk = labels[start : start + CHUNK]
         for label in np.unique(chunk):
             rows = np.flatnonzero(chunk == label)
-            image = PAINTERS[label](_Factors(uniforms[rows]), noise[rows])
+            chances = Chances(uniforms[rows, :, None, None])  # each (batch, 1, 1)
+            image = PAINTERS[label](chances, noise[rows])
             images[start + rows] = np.clip(image * 255.0 + 0.5, 0.0, 255.0).astype("uint8")
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -67,26 +68,6 @@ def _check_labels(labels):
     if array.ndim != 1 or not integers or (array.size and (array.min() < 0 or array.max() > 9)):
         raise ValueError(f"Argument `labels` must be integers in 0..9. Received: labels={labels}")
     return array
-
-
-class _Factors:
-    """The independent factors of a batch of garments, each (batch, 1, 1), taken one at a time."""
-
-    def __init__(self, uniforms):
-        self._columns = iter(np.ascontiguousarray(uniforms.T)[:, :, None, None])
-
-    def between(self, low, high):
-        """Uniform."""
-        return low + (high - low) * next(self._columns)
-
-    def around(self, mean, deviation):
-        """Bell-shaped, and bounded: no garment is a freak."""
-        total = next(self._columns) + next(self._columns) + next(self._columns)
-        return mean + deviation * (2.0 * total - 3.0)
-
-    def sometimes(self, probability):
-        """A strength that is mostly 0 or 1 but passes smoothly from one to the other."""
-        return np.clip((probability - next(self._columns)) * 10.0 + 0.5, 0.0, 1.0)
 
 
 def _cloth(f, noise, stripes=0.0, checks=0.0, prints=0.08, dark=0.4, drape=0.06):
@@ -123,9 +104,8 @@ def _upper(f, cloth, sizes, reach, neck_depth, vee, bare=0.0):
     shoulder, reach = shoulder * (1.0 - 0.25 * bare), reach * (1.0 - 0.95 * bare)
     x = (X - f.around(-0.4, 0.4) - f.around(0.0, 0.015) * Y) / f.around(1.0, 0.07)
     armpit, bottom = TOP + f.between(1.5, 3.2), BOTTOM - np.square(f.between(0.0, 1.5))
-    edge = profile(
-        Y, (TOP, neck + 0.8), (armpit, shoulder), (-6.0, chest), (2.0, waist), (BOTTOM, hem)
-    )
+    knots = (TOP, neck + 0.8), (armpit, shoulder), (-6.0, chest), (2.0, waist), (BOTTOM, hem)
+    edge = profile(Y, *knots)
     body = span(np.abs(x), -edge, edge, 1)
     body = np.maximum(body, Y - bottom + f.around(0.0, 0.01) * np.square(x))
 
@@ -140,9 +120,8 @@ def _upper(f, cloth, sizes, reach, neck_depth, vee, bare=0.0):
     image = blend(arm * np.clip(cloth * f.around(1.02, 0.1), 0.0, 1.0), covered, cloth)
     # Where the sleeve passes behind the body there is a dark seam.
     seam = f.between(0.0, 0.9) * coverage(np.abs(body - 0.4) - 0.1) * coverage(armpit + 1.5 - Y)
-    image, neckline = _neck(
-        f, image * (1.0 - seam * arm), x, cloth, neck, neck_depth + 2.5 * bare, vee
-    )
+    image = image * (1.0 - seam * arm)
+    image, neckline = _neck(f, image, x, cloth, neck, neck_depth + 2.5 * bare, vee)
     return image, x, neckline, covered
 
 
@@ -152,9 +131,8 @@ def _neck(f, image, x, cloth, width, depth, vee):
     curve = np.sqrt(np.clip(1.0 - level * level, 0.0, 1.0))
     curve = curve + vee * (1.0 - level - curve) - np.clip(level - 1.0, 0.0, 1.0)
     neckline = (np.abs(x) - width * curve) * 0.8
-    band = (
-        f.sometimes(0.5) * coverage(np.abs(neckline - 0.6) - 0.5) * (level < 1.3) * (image > 0.02)
-    )
+    band = f.sometimes(0.5) * coverage(np.abs(neckline - 0.6) - 0.5)
+    band = band * (level < 1.3) * (image > 0.02)
     image = blend(image, band, np.minimum(cloth * f.between(0.5, 1.3), 1.0))
     inside = f.sometimes(0.65) * f.between(0.2, 0.9) * coverage(TOP + f.between(0.5, 2.0) - Y)
     return blend(image, coverage(neckline), inside), neckline
@@ -166,9 +144,8 @@ def _logo(f, noise, image, x, covered, probability):
     disc = ellipse(x, Y, 0.0, y, width, height)
     mask = blend(disc, f.sometimes(0.5), box(x, Y, 0.0, y, width, height))
     letters = np.clip(0.7 + f.between(0.0, 0.8) * smooth_noise(noise, 20, 14), 0.0, 1.0)
-    return blend(
-        image, f.sometimes(probability) * coverage(mask) * covered * letters, f.between(0.0, 1.0)
-    )
+    mask = f.sometimes(probability) * coverage(mask) * covered * letters
+    return blend(image, mask, f.between(0.0, 1.0))
 
 
 def _front(f, image, x, covered, line, buttons):
@@ -191,44 +168,34 @@ def _collar(f, image, x, neckline, cloth, strength, height):
     return image * (1.0 - strength * f.between(0.1, 0.6) * crease)
 
 
-def _hem_band(f, image, probability):
+def _hem_band(f, image):
     """A ribbed band along the lower edge."""
-    below = f.sometimes(probability) * coverage(f.between(10.0, 12.5) - Y)
+    below = f.sometimes(0.5) * coverage(f.between(10.0, 12.5) - Y)
     return image * (1.0 - below * f.between(-0.1, 0.4) * (1.0 + 0.5 * np.sin(3.0 * X)))
 
 
 def _t_shirt(f, noise):
     cloth = _cloth(f, noise, stripes=0.12, prints=0.1)
-    image, x, _, covered = _upper(
-        f,
-        cloth,
-        (3.4, 7.5, 7.0, 6.8, 7.0, 2.8),
-        f.between(0.16, 0.42),
-        f.between(1.5, 3.5),
-        f.sometimes(0.2),
-        f.sometimes(0.2),
-    )
+    sizes = (3.4, 7.5, 7.0, 6.8, 7.0, 2.8)
+    reach, depth = f.between(0.16, 0.42), f.between(1.5, 3.5)
+    vee, bare = f.sometimes(0.2), f.sometimes(0.2)
+    image, x, _, covered = _upper(f, cloth, sizes, reach, depth, vee, bare)
     return _logo(f, noise, image, x, covered, 0.4)
 
 
 def _pullover(f, noise):
     cloth = _cloth(f, noise, stripes=0.15, prints=0.08)
-    image, x, _, covered = _upper(
-        f,
-        cloth,
-        (3.1, 7.2, 6.7, 6.3, 6.1, 2.1),
-        f.around(0.96, 0.05),
-        f.between(1.0, 3.0),
-        f.sometimes(0.2),
-    )
-    return _hem_band(f, _logo(f, noise, image, x, covered, 0.25), 0.5)
+    sizes = (3.1, 7.2, 6.7, 6.3, 6.1, 2.1)
+    reach, depth, vee = f.around(0.96, 0.05), f.between(1.0, 3.0), f.sometimes(0.2)
+    image, x, _, covered = _upper(f, cloth, sizes, reach, depth, vee)
+    return _hem_band(f, _logo(f, noise, image, x, covered, 0.25))
 
 
 def _coat(f, noise):
     cloth = _cloth(f, noise, stripes=0.03, prints=0.05)
-    image, x, neckline, covered = _upper(
-        f, cloth, (2.4, 6.9, 6.7, 6.4, 6.8, 2.1), f.around(0.95, 0.05), f.between(1.5, 7.0), 1.0
-    )
+    sizes = (2.4, 6.9, 6.7, 6.4, 6.8, 2.1)
+    reach, depth = f.around(0.95, 0.05), f.between(1.5, 7.0)
+    image, x, neckline, covered = _upper(f, cloth, sizes, reach, depth, vee=1.0)
     image = _front(f, image, x, covered, line=f.sometimes(0.9), buttons=f.sometimes(0.3))
     pocket = coverage(np.abs(Y - f.between(2.0, 7.0) - f.around(0.0, 0.2) * np.abs(x)) - 0.3)
     pocket = pocket * coverage(np.abs(np.abs(x) - 4.0) - 1.5) * f.sometimes(0.5)
@@ -239,14 +206,9 @@ def _coat(f, noise):
 def _shirt(f, noise):
     cloth = _cloth(f, noise, stripes=0.12, checks=0.12, prints=0.17)
     short = f.sometimes(0.4) * f.between(0.3, 0.75)
-    image, x, neckline, covered = _upper(
-        f,
-        cloth,
-        (2.9, 7.1, 6.7, 6.4, 6.6, 2.2),
-        f.around(0.96, 0.05) - short,
-        f.between(1.5, 5.0),
-        f.sometimes(0.6),
-    )
+    sizes = (2.9, 7.1, 6.7, 6.4, 6.6, 2.2)
+    reach, depth, vee = f.around(0.96, 0.05) - short, f.between(1.5, 5.0), f.sometimes(0.6)
+    image, x, neckline, covered = _upper(f, cloth, sizes, reach, depth, vee)
     placket = f.sometimes(0.6)
     image = _front(f, image, x, covered, line=placket * 0.6, buttons=placket * f.sometimes(0.6))
     return _collar(f, image, x, neckline, cloth, placket, f.between(2.5, 4.0))
@@ -255,15 +217,10 @@ def _shirt(f, noise):
 def _dress(f, noise):
     cloth = _cloth(f, noise, stripes=0.07, prints=0.12)
     flare = np.square(f.between(0.0, 1.0))
-    image, x, _, _ = _upper(
-        f,
-        cloth,
-        (2.4, 4.9, 4.4, 4.2 + 0.8 * flare, 4.7 + 4.5 * flare, 1.7),
-        f.between(0.12, 0.45) + 0.4 * f.sometimes(0.3),
-        f.between(1.5, 4.0),
-        f.sometimes(0.3),
-        f.sometimes(0.45),
-    )
+    sizes = (2.4, 4.9, 4.4, 4.2 + 0.8 * flare, 4.7 + 4.5 * flare, 1.7)
+    reach, depth = f.between(0.12, 0.45) + 0.4 * f.sometimes(0.3), f.between(1.5, 4.0)
+    vee, bare = f.sometimes(0.3), f.sometimes(0.45)
+    image, x, _, _ = _upper(f, cloth, sizes, reach, depth, vee, bare)
     belt = coverage(np.abs(Y - f.between(-4.0, 1.0)) - 0.5)
     image = image * (1.0 - f.sometimes(0.4) * f.between(0.1, 0.8) * belt)
     pleats = 1.0 + np.sin(f.between(1.2, 2.6) * x * 8.0 / (8.0 + np.clip(Y, 0.0, 14.0) * flare))

@@ -88,7 +88,7 @@ def span(t, low, high, axis):
 
 
 def blend(image, mask, tone):
-    """Moves the image towards the tone by the mask, in [0, 1]; all (batch, height, width)."""
+    """Moves the image towards the tone by the mask, in [0, 1]; all broadcast."""
     return image + mask * (tone - image)
 
 

@@ -1,9 +1,33 @@
-"""Keeps TensorFlow's start-up lines out of a notebook."""
+"""Starts Keras for a notebook or a program: on every processor's fast path, and quietly.
+
+Importing the package changes no setting of the process; calling these does.
+They have to come before Keras is imported, and so before anything of the
+package is used.
+"""
 
 import contextlib
 import logging
 import os
+import platform
 import sys
+
+
+def start_keras():
+    """Imports Keras with oneDNN, and in a Jupyter kernel without TensorFlow's start-up lines."""
+    use_onednn()
+    with quiet_start():
+        import keras  # noqa: F401
+
+
+def use_onednn():
+    """Lets TensorFlow use oneDNN on every x86 processor, where nothing else is set.
+
+    By itself it does so on Intel's alone. On one AMD processor the faces' VAE,
+    fed by `ImageBatches`, took half the time with it; fed by an array, a
+    tenth or so less. Without effect where TensorFlow is imported already.
+    """
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,105 @@
+"""Priors: their densities, their draws, and the VAE that follows them."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from vae_keras import VAE, evaluation, kl_divergence, networks, priors
+
+
+def to_numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def built(prior, shape=(2,)):
+    prior.build((None, *shape))
+    return prior
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Shifted(priors.Prior):
+    """A normal distribution whose mean is trained."""
+
+    def build(self, input_shape):
+        self.shift = self.add_weight(shape=input_shape[1:], initializer="zeros", name="shift")
+
+    def log_prob(self, z):
+        return keras.ops.sum(priors.log_normal(z, self.shift, keras.ops.zeros_like(z)), axis=-1)
+
+    def sample(self, n, seed=None):
+        return self.shift + keras.random.normal((n, *self.shift.shape), seed=seed)
+
+
+class Uniform:
+    """Not of Keras at all."""
+
+    def log_prob(self, z):
+        return keras.ops.zeros_like(z[:, 0])
+
+    def sample(self, n, seed=None):
+        return np.random.default_rng(seed).random((n, 2)).astype("float32")
+
+
+def test_the_standard_normal_agrees_with_scipy():
+    z = np.random.default_rng(0).normal(size=(5, 3, 2)).astype("float32")
+    expected = stats.norm.logpdf(z).sum((1, 2))
+    np.testing.assert_allclose(to_numpy(built(priors.StandardNormal()).log_prob(z)), expected, 1e-5)
+
+
+def test_its_divergence_is_the_closed_form():
+    mean, log_var = np.random.default_rng(0).normal(size=(2, 6, 2)).astype("float32")
+    kl = to_numpy(built(priors.StandardNormal())(mean, log_var, mean))
+    np.testing.assert_allclose(kl, to_numpy(kl_divergence(mean, log_var)), rtol=1e-6)
+
+
+def test_the_sampled_divergence_has_the_closed_form_as_its_mean():
+    mean, log_var = np.full((20000, 2), 0.7, "float32"), np.full((20000, 2), -1.0, "float32")
+    z = mean + np.exp(log_var / 2) * np.random.default_rng(0).normal(size=mean.shape)
+    sampled = to_numpy(built(Shifted())(mean, log_var, z.astype("float32")))
+    closed = to_numpy(kl_divergence(mean, log_var))[0]
+    assert abs(sampled.mean() - closed) < 4 * sampled.std() / np.sqrt(20000)
+    assert sampled.std() > 0.1
+
+
+def test_a_prior_with_weights_is_trained_and_saved_with_the_model(images, tmp_path):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=Shifted())
+    vae.encoder.get_layer("z_mean").bias.assign([3.0, -2.0])
+    vae.compile(keras.optimizers.Adam(0.1))
+    vae.fit(images, epochs=40, verbose=0)
+    shift = to_numpy(vae.prior.shift)
+    means = vae.encode(images).mean(0)
+    assert np.abs(shift).max() > 0.3
+    np.testing.assert_allclose(shift, means, atol=1.0)
+    vae.save(tmp_path / "vae.keras")
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    np.testing.assert_array_equal(to_numpy(copy.prior.shift), shift)
+    np.testing.assert_array_equal(copy.generate(3, seed=1), vae.generate(3, seed=1))
+
+
+def test_evaluation_and_generation_follow_the_prior(images):
+    parts = networks.dense((8, 8, 1), units=(4,))
+    plain, shifted = VAE(*parts), VAE(*parts, prior=Shifted())
+    same = [evaluation.elbo(vae, images, 400, seed=0).mean() for vae in (plain, shifted)]
+    np.testing.assert_allclose(*same, atol=0.2)
+    shifted.prior.shift.assign([4.0, 0.0])
+    worse = evaluation.elbo(shifted, images, 400, seed=0).mean()
+    assert worse < same[0] - 4.0
+    better = [
+        evaluation.log_likelihood(vae, images, 400, seed=0).mean() for vae in (plain, shifted)
+    ]
+    assert better[1] < better[0] - 1.0
+    assert not np.allclose(plain.generate(4, seed=0), shifted.generate(4, seed=0))
+
+
+def test_an_object_of_no_library_is_a_prior(images):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=Uniform())
+    vae.compile("sgd", run_eagerly=True)
+    assert np.isfinite(vae.fit(images, verbose=0).history["loss"]).all()
+    z = Uniform().sample(5, 3)
+    np.testing.assert_allclose(vae.generate(5, seed=3), vae.decode(z), rtol=1e-5)
+
+
+def test_anything_else_is_refused():
+    with pytest.raises(ValueError, match="`prior` must be a `Prior` or have methods"):
+        VAE(*networks.dense((8, 8, 1)), prior="normal")

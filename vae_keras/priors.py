@@ -1,0 +1,115 @@
+"""Priors: what a code is drawn from before any image is seen, in nats."""
+
+import math
+
+import keras
+from keras import ops
+
+from vae_keras.losses import in_full_precision, kl_per_dimension, sum_per_example, weigh
+
+
+def log_normal(z, z_mean, z_log_var):
+    """Returns the log-density of `N(z_mean, exp(z_log_var))` at `z`, shaped like `z`, in nats."""
+    z, z_mean, z_log_var = map(in_full_precision, (z, z_mean, z_log_var))
+    standardized = (z - z_mean) * ops.exp(-z_log_var / 2)
+    return -0.5 * (ops.square(standardized) + z_log_var + math.log(2.0 * math.pi))
+
+
+class Prior(keras.layers.Layer):
+    """Base class: a distribution of codes, `p(z)`.
+
+    A prior of your own implements `log_prob` and `sample`; weights that it
+    adds are trained with the model. `VAE` also takes any other object with
+    these two methods.
+
+    Call arguments:
+        z_mean: Tensor of shape `(batch, ...)`, the means of the posteriors.
+        z_log_var: Tensor of the same shape, the natural logarithms of their
+            variances.
+        z: Tensor of the same shape, a sample of each posterior.
+
+    Returns:
+        Tensor of shape `(batch,)`: the KL divergence from the posterior to the
+        prior, in nats. By default it is estimated from the one sample as
+        `log q(z|x) - log p(z)`, whose expectation it is.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, z_mean, z_log_var, z):
+        return sum_per_example(log_normal(z, z_mean, z_log_var)) - self.log_prob(z)
+
+    def log_prob(self, z):
+        """Returns `log p(z)` in nats, of shape `(batch,)`, of codes `(batch, ...)`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `log_prob`.")
+
+    def sample(self, n, seed=None):
+        """Draws `n` codes: an array or tensor `(n, ...)`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `sample`.")
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class StandardNormal(Prior):
+    """The standard normal distribution `N(0, I)`; its KL divergence has a closed form."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True  # steps that are masked count nothing
+
+    def build(self, input_shape):
+        self.code_shape = tuple(input_shape[1:])
+
+    def call(self, z_mean, z_log_var, z=None, z_mean_mask=None):
+        return sum_per_example(weigh(kl_per_dimension(z_mean, z_log_var), z_mean_mask))
+
+    def compute_mask(self, inputs, previous_mask):
+        return None
+
+    def log_prob(self, z):
+        z = in_full_precision(z)
+        return sum_per_example(log_normal(z, ops.zeros_like(z), ops.zeros_like(z)))
+
+    def sample(self, n, seed=None):
+        return keras.random.normal((n, *self.code_shape), seed=seed)
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class OfObject(Prior):
+    """The prior that an object with `log_prob` and `sample` is."""
+
+    def __init__(self, prior, **kwargs):
+        super().__init__(**kwargs)
+        self.prior = prior
+
+    def log_prob(self, z):
+        return self.prior.log_prob(z)
+
+    def sample(self, n, seed=None):
+        return self.prior.sample(n, seed)
+
+    def get_config(self):
+        prior = keras.saving.serialize_keras_object(self.prior)
+        return {**super().get_config(), "prior": prior}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def get(prior):
+    """Returns a `Prior` from one, from an object that will do, or from `None`.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    if prior is None:
+        return StandardNormal()
+    if isinstance(prior, Prior):
+        return prior
+    if callable(getattr(prior, "log_prob", None)) and callable(getattr(prior, "sample", None)):
+        return OfObject(prior)
+    raise ValueError(
+        "Argument `prior` must be a `Prior` or have methods `log_prob(z)` and `sample(n, seed)`. "
+        f"Received: prior={prior!r}"
+    )

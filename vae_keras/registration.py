@@ -1,0 +1,44 @@
+"""Lets Keras find the package's classes in a file, whichever of the two is imported first."""
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+
+REGISTERED = ("models", "optimizers")  # these import all that is registered
+
+
+def register_with_keras():
+    """Registers the package's classes with Keras: now, or as soon as Keras is imported.
+
+    `keras.saving.load_model` finds a class once its module is imported, and
+    importing that here would start Keras before a program could set it up.
+    """
+    if "keras" in sys.modules:
+        _register()
+    else:
+        sys.meta_path.insert(0, _AfterKeras())
+
+
+def _register():
+    for name in REGISTERED:
+        importlib.import_module(f"vae_keras.{name}")
+
+
+class _AfterKeras(importlib.abc.MetaPathFinder):
+    """Finds Keras as Python does, and registers when it is there; then steps aside."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                _register()
+
+            spec.loader.exec_module = exec_module
+        return spec
