@@ -132,7 +132,7 @@ class TestExport:
         artifact = tf.saved_model.load(str(tmp_path / "exported"))
         served = artifact.serve(images)
         np.testing.assert_allclose(served[1], vae.posterior(images)[0], rtol=1e-4, atol=1e-5)
-        assert served[0].shape == images.shape
+        assert np.abs(artifact.serve(images)[3] - served[3]).max() > 0.1
 
     def test_of_a_vae_to_onnx_is_told(self, make_vae, tmp_path):
         with pytest.raises(ValueError, match=r"export its `encoder` and its `decoder`"):
@@ -230,6 +230,19 @@ class TestMetrics:
         vae.compile("sgd", loss="mse")
         with pytest.raises(ValueError, match=r"computes its own loss.*`loss` of `compile`.*mse"):
             vae.fit(images)
+        vae.compile("sgd", run_eagerly=True)
+        vae.fit(images, verbose=0)
+
+    def test_of_a_subclass_may_have_the_names_of_ours(self, make_vae, images):
+        class Named(VAE):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.own = keras.metrics.Mean(name="kl_loss")
+
+        vae = make_vae(Named)
+        vae.own.update_state(7.0)
+        assert vae.own in vae.metrics
+        assert len(vae.metrics) == 5
 
 
 class TestStreams:
@@ -281,6 +294,13 @@ class TestStreams:
         for method in ("train_on_batch", "test_on_batch"):
             with pytest.raises(ValueError, match=r"Argument `x` must hold values.*8-bit"):
                 getattr(make_vae(), method)(255 * images)
+
+    @pytest.mark.skipif(BACKEND == "torch", reason="Keras takes one step per execution")
+    def test_are_refused_by_evaluate_in_several_steps_at_once(self, make_vae, images):
+        vae = make_vae()
+        vae.compile("sgd", steps_per_execution=2)
+        with pytest.raises(ValueError, match=r"values in \[0.0, 1.0\]"):
+            vae.evaluate(Batches(255 * np.concatenate([images] * 2)), verbose=0)
 
     def test_are_read_as_keras_reads_them(self, make_vae, make_networks, images):
         seen = []
@@ -411,6 +431,16 @@ class TestConditions:
             histories.append(vae.fit(data, shuffle=False, verbose=0, **options).history["loss"])
         np.testing.assert_allclose(*histories, rtol=1e-5)
 
+    def test_that_no_part_takes_are_told(self, make_vae, images):
+        vae = make_vae()
+        for call in (
+            lambda: vae.fit([images, np.ones((10, 3))]),
+            lambda: vae.encode([images, np.ones((10, 3))]),
+            lambda: vae.generate(2, condition=np.ones((2, 3))),
+        ):
+            with pytest.raises(ValueError, match=r"Expected 0 conditions.*Received: 1"):
+                call()
+
     def test_by_name_are_refused(self, images):
         vae = VAE(*self.parts())
         vae.compile("sgd")
@@ -486,6 +516,24 @@ class TestSettings:
         encoder = keras.Model(x, [LAYERS.Dense(2)(flat) for _ in range(3)])
         with pytest.raises(ValueError, match="Leave out the third: the model samples by itself"):
             VAE(encoder, make_networks()[1])
+
+    def test_8_bit_images_may_be_looked_at_where_others_are_scored(self, make_networks, images):
+        x = keras.Input((8, 8, 1))
+        encoder, decoder = make_networks()
+        vae = VAE(keras.Model(x, encoder(LAYERS.Rescaling(1 / 255)(x))), decoder)
+        vae.compile("sgd", run_eagerly=True)
+        assert np.isfinite(vae.fit(255 * images, images, verbose=0).history["loss"]).all()
+
+    def test_a_decoder_with_a_gate_or_a_scale_after_a_sigmoid_is_taken(self, make_networks):
+        encoder, _ = make_networks()
+        z = keras.Input((2,))
+        gate = LAYERS.Dense(64, activation="sigmoid")(z)
+        for logits in (
+            LAYERS.Multiply()([LAYERS.Dense(64)(z), gate]),
+            LAYERS.Rescaling(20.0, -10.0)(gate),
+            keras.ops.log(gate / (1 - gate)),
+        ):
+            VAE(encoder, keras.Model(z, LAYERS.Reshape((8, 8, 1))(logits)))
 
     @pytest.mark.parametrize("where", ["dense", "layer", "nested"])
     def test_a_decoder_that_squashes_its_logits_is_refused(self, make_networks, where):
@@ -579,6 +627,29 @@ def test_likelihoods_of_ones_own_may_have_parameters_of_any_shape(images):
     assert vae.reconstruct(images).shape == images.shape
     with pytest.raises(ValueError, match=r"must be shaped \(8, 8, 2\). Received.*\(8, 8, 1\)"):
         VAE(*networks.dense((8, 8, 1), units=(4,)), Laplace())
+
+
+def test_a_density_of_a_subclass_sees_the_axes_of_the_image(make_vae, images):
+    class OfTheLeft(likelihoods.Bernoulli):
+        def log_density(self, x, parameters):
+            left = np.zeros((8, 8, 1), "float32")
+            left[:, :4] = 1.0
+            return super().log_density(x, parameters) * left
+
+    vae = make_vae(noise=False, likelihood=OfTheLeft())
+    other = images.copy()
+    other[:, :, 4:] = 0.3
+    losses = [vae.evaluate(images, y, verbose=0) for y in (images, other)]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+
+
+def test_parts_that_are_all_frozen_leave_the_scale_to_be_found(make_vae, images):
+    vae = make_vae(noise=False, likelihood="gaussian")
+    vae.encoder.trainable = vae.decoder.trainable = False
+    vae.compile("sgd", run_eagerly=True)
+    vae.fit(images, verbose=0)
+    error = np.sqrt(np.mean((vae.decoder.predict(vae.encode(images), verbose=0) - images) ** 2))
+    np.testing.assert_allclose(np.exp(to_numpy(vae.likelihood.log_scale)), error, rtol=1e-4)
 
 
 def test_what_predict_returns(make_vae, parameters, images):

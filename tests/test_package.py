@@ -127,7 +127,13 @@ def test_importing_the_package_changes_nothing(run_python, monkeypatch, given):
 
 
 @pytest.mark.parametrize(
-    "imports", ["import vae_keras, keras", "import keras, vae_keras", "from vae_keras import VAE"]
+    "imports",
+    [
+        "import vae_keras, keras",
+        "import keras, vae_keras",
+        "from vae_keras import VAE",
+        "import vae_keras, importlib.util; importlib.util.find_spec('keras')",
+    ],
 )
 def test_keras_knows_the_classes_whatever_comes_first(run_python, imports):
     script = f"""

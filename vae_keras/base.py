@@ -72,7 +72,8 @@ class EncoderDecoder(keras.Model):
     @property
     def metrics(self):
         # Keras's own mean of the loss, first in its list, is over replicas and not over images.
-        others = [metric for metric in super().metrics if metric.name not in self._trackers]
+        ours = [*self._trackers.values(), getattr(self, "_loss_tracker", None)]
+        others = [m for m in super().metrics if not any(m is known for known in ours)]
         return [*self._trackers.values(), *others]
 
     def build(self, input_shape):
@@ -99,7 +100,8 @@ class EncoderDecoder(keras.Model):
             if not self.built and self._shapes_are_known:
                 shapes = [(None, *tensor.shape[1:]) for tensor in self._inputs()]
                 self.build(shapes if len(shapes) > 1 else shapes[0])
-            if self.built and self.compiled and not self.optimizer.built:
+            known = self.built and all(layer.built for layer in self.layers)
+            if known and self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
 
     def _inputs(self):
@@ -138,10 +140,11 @@ class EncoderDecoder(keras.Model):
 
     def _check_call(self, method, args, kwargs):
         """Returns the arguments of a call of Keras's `method`, once they are fit to be learned."""
-        if getattr(self, "loss", None) is not None:
+        if (loss := getattr(self, "loss", None)) is not None:
+            self.loss = self._compile_loss = None  # Keras keeps them over a `compile` without
             raise ValueError(
                 f"{type(self).__name__} computes its own loss and reports {self.loss_names}: "
-                f"argument `loss` of `compile` must be None. Received: loss={self.loss}"
+                f"argument `loss` of `compile` must be None. Received: loss={loss}"
             )
         call = inspect.signature(method).bind(*args, **kwargs)
         given = call.arguments
@@ -160,9 +163,12 @@ class EncoderDecoder(keras.Model):
 
     def _check_data(self, x, y=None, sample_weight=None):
         """Returns `(x, y, sample_weight)` for Keras, once they are fit to be learned."""
-        images, _ = split_inputs(x)
+        images, conditions = split_inputs(x)
         check_not_empty(images, "x")
-        self._check_images(images, scored=y is None)
+        check_conditions(conditions, self.encoder, self.decoder)
+        # What is only looked at, and not scored, may hold any numbers.
+        bounds = self.likelihood.bounds if y is None else None
+        check_images(images, "x", self.image_shape, bounds)
         if is_array(images) and is_array(y):
             check_target(images, y)
         check_images(y, "y", self.image_shape, self.likelihood.bounds)
@@ -170,8 +176,11 @@ class EncoderDecoder(keras.Model):
             y = images  # Keras drops weights that come without targets.
         return x, y, sample_weight
 
-    def _check_images(self, images, scored=False):
-        check_images(images, "x", self.image_shape, self.likelihood.bounds, scored)
+    def _check_encoded(self, x):
+        """Raises `ValueError` for images like none that the model learned from, but for noise."""
+        images, conditions = split_inputs(x)
+        check_conditions(conditions, self.encoder, self.decoder)
+        check_images(images, "x", self.image_shape, self.likelihood.bounds, noisy=True)
 
     def _reconstruction_loss(self, x, y, parameters, sample_weight=None, training=True):
         """Returns `-log p(target|z)` in nats, `(batch,)`, weighted; the target is `y` or else `x`.
@@ -220,6 +229,7 @@ class EncoderDecoder(keras.Model):
 
     def _predict_with(self, part, inputs, batch_size):
         """Runs the encoder or decoder over arrays; returns float32 NumPy, nested as it is."""
+        self._sync()
         first, conditions = split_inputs(inputs)
         if is_array(first):
             arrays = [as_array(array) for array in part_inputs(part, first, conditions)]
@@ -245,13 +255,19 @@ class EncoderDecoder(keras.Model):
             NumPy array `(n, ...)`, float32: the mean of `p(x|z)`, within the
             bounds of the likelihood.
         """
-        parameters = self._predict_with(self.decoder, _with(z, condition), batch_size)
+        inputs = _with(z, condition)
+        check_conditions(split_inputs(inputs)[1], self.decoder)
+        parameters = self._predict_with(self.decoder, inputs, batch_size)
         return ops.convert_to_numpy(self.likelihood.mean(parameters))
 
     def reconstruct(self, x, batch_size=256):
         """Encodes images and decodes their codes: `decode(encode(x))`."""
-        conditions = split_inputs(x)[1]
+        conditions = part_inputs(self.decoder, None, split_inputs(x)[1])[1:]
         return self.decode(self.encode(x, batch_size), batch_size, conditions or None)
+
+    def _sync(self):
+        # During an epoch the state lives in the step on JAX, as Keras lets callbacks know.
+        getattr(self, "jax_state_sync", lambda: None)()
 
     def get_config(self):
         parts = ("encoder", "decoder", "likelihood")
@@ -278,6 +294,16 @@ def split_inputs(inputs):
     if isinstance(inputs, (tuple, list)):
         return inputs[0], tuple(inputs[1:])
     return inputs, ()
+
+
+def check_conditions(conditions, *parts):
+    """Raises `ValueError` where there are more conditions than any of the parts takes."""
+    taken = [len(inputs_of(part)) - 1 for part in parts]
+    if -1 not in taken and len(conditions) > max(taken):
+        raise ValueError(
+            f"Expected {max(taken)} conditions, as encoder or decoder take beside images or "
+            f"codes. Received: {len(conditions)}"
+        )
 
 
 def part_inputs(part, first, conditions):

@@ -27,7 +27,7 @@ def is_array(x):
     return hasattr(x, "shape")
 
 
-def check_images(images, name, image_shape, bounds, scored=True):
+def check_images(images, name, image_shape, bounds, noisy=False):
     """Raises `ValueError` where an array of images would train a model on nonsense.
 
     Args:
@@ -35,8 +35,7 @@ def check_images(images, name, image_shape, bounds, scored=True):
         name: The argument's name, for the message.
         image_shape: Tuple, the shape of one image; `None` where it is unknown.
         bounds: Pair, the least and the greatest value allowed, or `None`.
-        scored: Boolean. Whether a likelihood is to score the images; those
-            that are only looked at may carry noise beyond the bounds.
+        noisy: Boolean. Whether the images may carry noise beyond the bounds.
     """
     if not is_array(images):
         return
@@ -52,7 +51,8 @@ def check_images(images, name, image_shape, bounds, scored=True):
     if 0 not in shape:
         values = as_array(images)
         # A NaN makes the least value NaN, and no comparison with NaN is true.
-        check_range(float(values.min()), float(values.max()), name, bounds, scored)
+        least, greatest = float(values.min()), float(values.max())
+        check_range(least, greatest, f"Argument `{name}`", bounds, noisy)
 
 
 def fits(shape, expected):
@@ -63,19 +63,20 @@ def fits(shape, expected):
     )
 
 
-def check_range(least, greatest, name, bounds, scored=True):
+def check_range(least, greatest, what, bounds, noisy=False):
     """Raises `ValueError` where values from `least` to `greatest` are none to learn from."""
-    low, high = bounds if bounds and scored else (-math.inf, math.inf)
-    slack = ROUNDING * (high - low) if scored and bounds else 0.0
+    low, high = bounds or (-math.inf, math.inf)
+    slack = ROUNDING * (high - low) if bounds else 0.0
     eight_bit = bounds == (0.0, 1.0) and least >= 0 and 15 < greatest <= 255
     finite = math.isfinite(least) and math.isfinite(greatest)
-    if finite and not (eight_bit or least < low - slack or greatest > high + slack):
+    within = noisy or (least >= low - slack and greatest <= high + slack)
+    if finite and within and not eight_bit:
         return
-    expected = f"values in [{low}, {high}] and no NaN" if bounds and scored else "finite values"
+    in_bounds = f"values in [{low}, {high}]" + (" but for noise" if noisy else "")
+    expected = f"{in_bounds} and no NaN" if bounds else "finite values"
     hint = " Divide 8-bit images by 255." if eight_bit else ""
     raise ValueError(
-        f"Argument `{name}` must hold {expected}. "
-        f"Received: values from {least} to {greatest}.{hint}"
+        f"{what} must hold {expected}. Received: values from {least} to {greatest}.{hint}"
     )
 
 
@@ -135,19 +136,20 @@ def check_code(z):
 
 def check_logits(decoder):
     """Raises `ValueError` where a decoder of logits ends in an activation that squashes them."""
-    for layer in reversed(decoder.layers):
-        if isinstance(layer, keras.Model):
-            return check_logits(layer)
-        activation = getattr(getattr(layer, "activation", None), "__name__", None)
-        if activation in ("sigmoid", "hard_sigmoid", "softmax"):
-            raise ValueError(
-                "The decoder must return logits, which the likelihood squashes by itself: leave "
-                f"the activation out. Received: a decoder that ends in {activation}, in the "
-                f"layer {layer.name}"
-            )
-        if layer.count_params() or activation not in (None, "linear"):
-            return None
-    return None
+    layer, node, _ = decoder.outputs[0]._keras_history
+    while isinstance(layer, (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute)):
+        before = layer._inbound_nodes[node].input_tensors[0]
+        layer, node, _ = before._keras_history
+    if isinstance(layer, keras.Model):
+        check_logits(layer)
+        return
+    activation = getattr(getattr(layer, "activation", None), "__name__", None)
+    if activation in ("sigmoid", "hard_sigmoid", "softmax"):
+        raise ValueError(
+            "The decoder must return logits, which the likelihood squashes by itself: leave "
+            f"the activation out. Received: a decoder that ends in {activation}, in the "
+            f"layer {layer.name}"
+        )
 
 
 def check_codes(codes, name):

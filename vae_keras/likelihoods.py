@@ -82,7 +82,9 @@ class PerValue(Likelihood):
     """Base class: scores each value by itself, wherever it is in the image."""
 
     def call(self, x, parameters, sample_weight=None, parameters_mask=None):
-        if sample_weight is None and parameters_mask is None:
+        # A density of a subclass's own is given the axes that its author sees.
+        ours = type(self).log_density.__module__ == __name__ and self.num_parameters == 1
+        if ours and sample_weight is None and parameters_mask is None:
             self.check_decoded(x.shape, parameters.shape)
             # XLA for processors fuses the score of a row into its sum, but not that of a block.
             x, parameters = in_rows(x), in_rows(parameters)
@@ -210,6 +212,7 @@ class Gaussian(Bounded, PerValue):
             trainable=learn_scale,
             dtype="float32",
             autocast=False,
+            aggregation="mean",  # of replicas
             name="log_scale",
         )
         if self.follows_error:
@@ -219,6 +222,7 @@ class Gaussian(Bounded, PerValue):
                 trainable=False,
                 dtype="float32",
                 autocast=False,
+                aggregation="mean",
                 name="num_batches",
             )
 

@@ -76,7 +76,7 @@ class Autoencoder(EncoderDecoder):
         Returns:
             NumPy array `(n, ...)`, float32: the codes.
         """
-        self._check_images(split_inputs(x)[0])
+        self._check_encoded(x)
         return self._predict_with(self.encoder, x, batch_size)
 
 
@@ -92,7 +92,8 @@ class VAE(EncoderDecoder):
     `fit` and `evaluate` take what those of `Autoencoder` take, and report
     `loss = reconstruction_loss + beta * kl_loss`. `predict` returns what the
     model computes, as a tuple: the decoder's output, `z_mean`, `z_log_var`
-    and the sample `z`.
+    and the sample `z`. A term that a subclass adds to the loss is reported
+    with it where it goes through `add_loss` in `call`.
 
     Args:
         encoder: Keras model, images to `(z_mean, z_log_var)`, two tensors of
@@ -165,9 +166,10 @@ class VAE(EncoderDecoder):
         self._sync()
         self._settings.beta.assign(value)
 
-    def _sync(self):
-        # During an epoch the state lives in the step on JAX, as Keras lets callbacks know.
-        getattr(self, "jax_state_sync", lambda: None)()
+    @property
+    def beta_variable(self):
+        """The variable that holds `beta`: what a loss of a subclass's own reads in its step."""
+        return self._settings.beta
 
     @property
     def non_trainable_variables(self):
@@ -200,7 +202,7 @@ class VAE(EncoderDecoder):
         return self._average(
             x,
             y,
-            loss=reconstruction + self._settings.beta * kl,
+            loss=reconstruction + self.beta_variable * kl,
             reconstruction_loss=reconstruction,
             kl_loss=kl,
         )
@@ -219,7 +221,7 @@ class VAE(EncoderDecoder):
 
     def posterior(self, x, batch_size=256):
         """Encodes images to their posteriors: `(z_mean, z_log_var)`, two NumPy arrays."""
-        self._check_images(split_inputs(x)[0])
+        self._check_encoded(x)
         part = self.encoder if type(self).call is VAE.call else _Posterior(self)
         z_mean, z_log_var = self._predict_with(part, x, batch_size)
         return z_mean, np.minimum(z_log_var, MAX_LOG_VAR)

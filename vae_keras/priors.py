@@ -20,7 +20,8 @@ class Prior(keras.layers.Layer):
 
     A prior of your own implements `log_prob` and `sample`; weights that it
     adds are trained with the model. `VAE` also takes any other object with
-    these two methods.
+    these two methods: the weights of a Keras layer are trained, those of a
+    plain object are numbers.
 
     Call arguments:
         z_mean: Tensor of shape `(batch, ...)`, the means of the posteriors.
@@ -81,6 +82,10 @@ class OfObject(Prior):
     def __init__(self, prior, **kwargs):
         super().__init__(**kwargs)
         self.prior = prior
+
+    def build(self, input_shape):
+        if isinstance(self.prior, keras.layers.Layer) and not self.prior.built:
+            self.prior.build(input_shape)
 
     def log_prob(self, z):
         return self.prior.log_prob(z)

@@ -31,12 +31,15 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "keras":
             return None
-        sys.meta_path.remove(self)
+        sys.meta_path.remove(self)  # while the others look
         spec = importlib.util.find_spec(fullname)
+        sys.meta_path.insert(0, self)
         if spec is not None:
             execute = spec.loader.exec_module
 
             def exec_module(module):
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
                 execute(module)
                 _register()
 

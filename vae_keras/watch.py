@@ -32,7 +32,7 @@ class Watch(keras.metrics.Metric):
         if self.bounds is not None:
             below, above = ops.cond(
                 self.finite_steps > 0,
-                lambda: (ops.zeros(()), ops.zeros(())),
+                lambda: (ops.zeros((), "float32"), ops.zeros((), "float32")),
                 lambda: self._excess(ops.cast(images, "float32")),
             )
             self.below.assign_add(below)
@@ -54,9 +54,12 @@ class Watch(keras.metrics.Metric):
     def check_images(self):
         """Raises `ValueError` if the first images lay outside the bounds."""
         if self.bounds is not None:
-            below, above = (float(ops.convert_to_numpy(v)) for v in (self.below, self.above))
+            below, above = (
+                float(ops.convert_to_numpy(excess)) / num_replicas()
+                for excess in (self.below, self.above)
+            )
             low, high = self.bounds
-            check_range(low - below, high + above, "x", self.bounds)
+            check_range(low - below, high + above, "The images to reconstruct", self.bounds)
 
 
 class Guard(keras.callbacks.Callback):
@@ -81,14 +84,16 @@ class Guard(keras.callbacks.Callback):
         self.calls += 1
 
     def on_test_begin(self, logs=None):
+        self.tested = False
         # Keras sets the metrics back before it validates.
         if getattr(self, "epoch", None) is not None:
             self._look()
             self.looked = True
 
     def on_test_batch_end(self, batch, logs=None):
-        if batch == 0:
+        if not self.tested:
             self.model._watch.check_images()
+            self.tested = True
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.looked:

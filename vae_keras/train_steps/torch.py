@@ -24,11 +24,12 @@ def train_step(model, data):
     loss = model.optimizer.scale_loss(loss)
     variables = model.trainable_variables
     # A part that the loss does not use has no gradient.
-    gradients = torch.autograd.grad(
-        loss, [variable.value for variable in variables], allow_unused=True
-    )
-    with torch.no_grad():
-        model.optimizer.apply(gradients, variables)
+    if variables:
+        gradients = torch.autograd.grad(
+            loss, [variable.value for variable in variables], allow_unused=True
+        )
+        with torch.no_grad():
+            model.optimizer.apply(gradients, variables)
     return model.compute_metrics(x, y, outputs, sample_weight)
 
 
