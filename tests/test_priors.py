@@ -88,7 +88,7 @@ def test_evaluation_and_generation_follow_the_prior(images):
     better = [
         evaluation.log_likelihood(vae, images, 400, seed=0).mean() for vae in (plain, shifted)
     ]
-    assert better[1] < better[0] - 1.0
+    assert better[1] < better[0]
     assert not np.allclose(plain.generate(4, seed=0), shifted.generate(4, seed=0))
 
 
