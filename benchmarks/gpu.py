@@ -33,6 +33,7 @@ import throughput
 
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16")
 LARGE_BATCH = {"dense": 8192, "faces": 1024}
+FED_IMAGES = 25_600  # at least: an epoch of few steps would be all beginning and end
 FIRST_STEPS = 20
 COLUMNS = ("loss", "images/s", "TFLOP/s", "ceiling", "share", "GB/s", "ceiling", "share")
 COLUMNS += ("step ms", "feeding", "fit")
@@ -43,7 +44,7 @@ class Sizes:
     """How much is run: `matrix` are the rows of a square one, `copy` the numbers copied."""
 
     steps: int
-    fed_steps: int = 20
+    fed_steps: int
     rounds: int = 5
     matrix: int = 8192
     copy: int = 2**29
@@ -147,7 +148,7 @@ def measure(model, precision, batch_size, num_steps):
 
     set_precision(precision)
     gpu = gpu_name()
-    sizes = Sizes(num_steps) if gpu else DRY_RUN
+    sizes = Sizes(num_steps, max(20, FED_IMAGES // batch_size)) if gpu else DRY_RUN
     x = np.random.default_rng(0).random((batch_size, *steps.MODELS[model][0]), "float32")
     resident = keras.ops.convert_to_tensor(x)
     vae = steps.make_vae(model)

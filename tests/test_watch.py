@@ -6,6 +6,7 @@ import pytest
 from helpers import Batches, get_parameters
 
 from vae_keras import VAE, networks
+from vae_keras.watch import Guard, NotFinite
 
 
 class Explode(keras.callbacks.Callback):
@@ -78,6 +79,35 @@ def test_a_nan_in_a_stream_is_told(make_vae, images):
     images[7, 0, 0, 0] = np.nan
     with pytest.raises((FloatingPointError, ValueError), match=r"not finite|must hold"):
         make_vae().fit(Batches(images), verbose=0)
+
+
+def test_keras_need_not_wait_for_a_step_to_call_it():
+    # As Keras decides it: on TensorFlow it waits in any case.
+    mine, none = (keras.callbacks.CallbackList(given)._async_train for given in ([Guard()], []))
+    assert mine == none
+
+
+def test_weights_that_the_first_step_makes_are_told_to_be_lost(images):
+    class Late(VAE):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.late = keras.layers.Dense(4)
+
+        def call(self, inputs, training=None):
+            self.late(keras.ops.reshape(inputs, (-1, 64)))
+            return super().call(inputs, training=training)
+
+    vae = Late(*networks.dense((8, 8, 1), units=(4,)))
+    guard = Guard()
+    guard.set_model(vae)
+    guard.on_train_begin()
+    guard.on_epoch_begin(0)
+    vae(images)
+    with pytest.raises(NotFinite):
+        guard.on_train_batch_end(0, {"loss": np.nan})
+    with pytest.raises(FloatingPointError, match="weights are lost") as error:
+        guard.explain()
+    assert "has the weights" not in str(error.value)
 
 
 def test_callbacks_may_be_one_a_list_or_none(make_vae, images):

@@ -22,7 +22,22 @@ from vae_keras.checks import (
     is_array,
 )
 from vae_keras.train_steps import train_step
-from vae_keras.watch import Watch, watched
+from vae_keras.watch import Watch, explained, watched
+
+
+def _checked(name):
+    """Returns Keras's method of that name, with our checks of its arguments before it."""
+
+    @functools.wraps(getattr(keras.Model, name))
+    def method(self, *args, **kwargs):
+        keras_method = getattr(super(EncoderDecoder, self), name)
+        call = self._check_call(keras_method, args, kwargs)
+        if name == "fit":
+            self._build_early()
+        with explained(call.arguments.get("callbacks")):
+            return keras_method(*call.args, **call.kwargs)
+
+    return method
 
 
 class EncoderDecoder(keras.Model):
@@ -109,26 +124,10 @@ class EncoderDecoder(keras.Model):
         conditions = max(inputs_of(self.encoder)[1:], inputs_of(self.decoder)[1:], key=len)
         return [self.encoder.inputs[0], *conditions]
 
-    @functools.wraps(keras.Model.fit)
-    def fit(self, *args, **kwargs):
-        call = self._check_call(super().fit, args, kwargs)
-        self._build_early()
-        return super().fit(*call.args, **call.kwargs)
-
-    @functools.wraps(keras.Model.evaluate)
-    def evaluate(self, *args, **kwargs):
-        call = self._check_call(super().evaluate, args, kwargs)
-        return super().evaluate(*call.args, **call.kwargs)
-
-    @functools.wraps(keras.Model.train_on_batch)
-    def train_on_batch(self, *args, **kwargs):
-        call = self._check_call(super().train_on_batch, args, kwargs)
-        return super().train_on_batch(*call.args, **call.kwargs)
-
-    @functools.wraps(keras.Model.test_on_batch)
-    def test_on_batch(self, *args, **kwargs):
-        call = self._check_call(super().test_on_batch, args, kwargs)
-        return super().test_on_batch(*call.args, **call.kwargs)
+    fit = _checked("fit")
+    evaluate = _checked("evaluate")
+    train_on_batch = _checked("train_on_batch")
+    test_on_batch = _checked("test_on_batch")
 
     @functools.wraps(keras.Model.export)
     def export(self, *args, **kwargs):
@@ -215,9 +214,9 @@ class EncoderDecoder(keras.Model):
         means = {name: ops.sum(loss) / count for name, loss in losses.items()}
         # In half precision an activity regularizer's loss is less precise than ours.
         means["loss"] += sum(ops.cast(ops.sum(loss), means["loss"].dtype) for loss in self.losses)
+        doubt = self._watch.update_state(split_inputs(x)[0] if y is None else y)
         for name, tracker in self._trackers.items():
-            tracker.update_state(means[name], sample_weight=batch_size)
-        self._watch.update_state(split_inputs(x)[0] if y is None else y, means["loss"])
+            tracker.update_state(means[name] + doubt, sample_weight=batch_size)
         return means["loss"]
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

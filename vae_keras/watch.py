@@ -1,5 +1,7 @@
 """Stops a training whose images or loss make no sense, in a sentence."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,11 +9,9 @@ from keras import ops
 from vae_keras.checks import check_range
 from vae_keras.train_steps import num_replicas
 
-EVERY = 50  # steps: to look at each would make a GPU wait for the callback
-
 
 class Watch(keras.metrics.Metric):
-    """Keeps what a step alone sees: what the first images hold, and when the loss was finite.
+    """Keeps what a step alone sees: how far the first images lie outside the bounds.
 
     It reports nothing; `Guard` reads it.
 
@@ -23,33 +23,32 @@ class Watch(keras.metrics.Metric):
     def __init__(self, bounds, name="watch"):
         super().__init__(name=name)
         self.bounds = bounds
-        # Differences and counts, which replicas may add up.
-        self.below, self.above, self.finite_steps = (
-            self.add_variable((), "zeros", name=name) for name in ("below", "above", "finite_steps")
+        # Differences and a count, which replicas may add up.
+        self.steps, self.below, self.above = (
+            self.add_variable((), "zeros", name=part) for part in ("steps", "below", "above")
         )
 
-    def update_state(self, images, loss):
-        if self.bounds is not None:
-            below, above = ops.cond(
-                self.finite_steps > 0,
-                lambda: (ops.zeros((), "float32"), ops.zeros((), "float32")),
-                lambda: self._excess(ops.cast(images, "float32")),
-            )
-            self.below.assign_add(below)
-            self.above.assign_add(above)
-        self.finite_steps.assign_add(ops.cast(ops.isfinite(loss), "float32"))
+    def update_state(self, images):
+        """Looks at the first images, and counts the step.
 
-    def _excess(self, images):
-        low, high = self.bounds
-        below = ops.maximum(low - ops.min(images), 0.0)
-        return below, ops.maximum(ops.max(images) - high, 0.0)
+        Returns:
+            0, or NaN where the first images lie outside the bounds: added to
+            what a step reports, it tells the callbacks without making the step
+            wait for them.
+        """
+        is_first = ops.cast(self.steps == 0, "float32")
+        self.steps.assign_add(1.0)
+        if self.bounds is None:
+            return 0.0
+        images, (low, high) = ops.cast(images, "float32"), self.bounds
+        below = is_first * ops.maximum(low - ops.min(images), 0.0)
+        above = is_first * ops.maximum(ops.max(images) - high, 0.0)
+        self.below.assign_add(below)
+        self.above.assign_add(above)
+        return ops.where(below + above > 0.0, np.nan, 0.0)
 
     def result(self):
         return {}
-
-    def finite_steps_of_one(self):
-        """Returns how many steps one replica took before the loss ceased to be finite."""
-        return int(ops.convert_to_numpy(self.finite_steps)) // num_replicas()
 
     def check_images(self):
         """Raises `ValueError` if the first images lay outside the bounds."""
@@ -62,66 +61,79 @@ class Watch(keras.metrics.Metric):
             check_range(low - below, high + above, "The images to reconstruct", self.bounds)
 
 
-class Guard(keras.callbacks.Callback):
-    """Raises where a `Watch` saw what nothing can be learned from.
+class NotFinite(Exception):
+    """A loss that Keras reports is not finite."""
 
-    Raises:
-        ValueError: if the first batch of a stream holds values out of bounds.
-        FloatingPointError: if the loss ceased to be finite; the weights are
-            then those of the end of the last epoch again.
+
+class Guard(keras.callbacks.Callback):
+    """Stops where the losses that Keras reports cease to be finite.
+
+    A step only looks at those reports, so that Keras may call this from
+    another thread (`async_safe`) while the next steps go on; `explain` says
+    the rest.
     """
 
+    async_safe = True
+
+    def __init__(self):
+        super().__init__()
+        self.weights = self.epoch = self.found = None
+
+    def set_model(self, model):
+        super().set_model(model)
+        # In a step it is too late to ask: `self.model` on JAX ends the step.
+        self.loss_names = model.loss_names
+
     def on_train_begin(self, logs=None):
-        self.epoch = None
         self._keep("before the first")
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.looked, self.calls = epoch, False, 0
+        self.epoch = epoch + 1
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.calls % EVERY == 0:
-            self._look()
-        self.calls += 1
-
-    def on_test_begin(self, logs=None):
-        self.tested = False
-        # Keras sets the metrics back before it validates.
-        if getattr(self, "epoch", None) is not None:
-            self._look()
-            self.looked = True
+        self._check(logs, batch, f"step {batch + 1} of epoch {self.epoch}")
 
     def on_test_batch_end(self, batch, logs=None):
-        if not self.tested:
-            self.model._watch.check_images()
-            self.tested = True
+        when = "" if self.epoch is None else f" of the validation after epoch {self.epoch}"
+        self._check(logs, batch, f"step {batch + 1}{when}")
 
     def on_epoch_end(self, epoch, logs=None):
-        if not self.looked:
-            self._look()
-        self._check_finite({name: logs[name] for name in logs or {} if "loss" in name}, "the end")
-        self.epoch = None
-        self._keep(f"of the end of epoch {epoch + 1}")
+        self._check(logs, np.inf, f"the end of epoch {self.epoch}")
+        self._keep(f"of the end of epoch {self.epoch}")
 
     def _keep(self, when):
         # Copies: on PyTorch the arrays are the weights themselves, which the next step changes.
         self.weights, self.when = [np.copy(array) for array in self.model.get_weights()], when
 
-    def _look(self):
-        model = self.model
-        model._watch.check_images()
-        losses = {name: float(tracker.result()) for name, tracker in model._trackers.items()}
-        self._check_finite(losses, f"step {model._watch.finite_steps_of_one() + 1}")
+    def _check(self, logs, batch, where):
+        names = [name for name in self.loss_names if name in logs]
+        bad = {name: float(logs[name]) for name in names if not np.isfinite(logs[name])}
+        if bad and (self.found is None or batch < self.found[0]):
+            self.found = batch, bad, where
+        if bad:
+            raise NotFinite
 
-    def _check_finite(self, losses, where):
-        bad = {name: float(loss) for name, loss in losses.items() if not np.isfinite(loss)}
-        if not bad:
-            return
-        if len(self.weights) == len(self.model.weights):
-            self.model.set_weights(self.weights)
+    def explain(self):
+        """Raises what a `NotFinite` stands for.
+
+        Raises:
+            ValueError: if the first batch of a stream held values out of bounds.
+            FloatingPointError: if the loss ceased to be finite; the weights are
+                then those of the end of the last epoch again.
+        """
+        model, (_, bad, where) = self.model, self.found
+        model._watch.check_images()
+        message = f"The loss is not finite since {where}: {bad}. "
+        if self.weights is None:  # `evaluate`
+            raise FloatingPointError(message)
+        if len(self.weights) == len(model.weights):
+            model.set_weights(self.weights)
+            message += f"The model has the weights {self.when} again. "
+        else:
+            message += "The weights are lost, as the first step made some of them. "
         raise FloatingPointError(
-            f"The loss is not finite since {where} of epoch {self.epoch + 1}: {bad}. The model "
-            f"has the weights {self.when} again. Lower the learning rate, let it rise slowly, or "
-            "cut gradients (`global_clipnorm` of the optimizer), and compile anew."
+            f"{message}Lower the learning rate, let it rise slowly, or cut gradients "
+            "(`global_clipnorm` of the optimizer), and compile anew."
         )
 
 
@@ -130,3 +142,17 @@ def watched(callbacks):
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks  # of `fit`, which validates
     return [Guard(), *keras.tree.flatten(callbacks or [])]  # first: the others may write files
+
+
+@contextlib.contextmanager
+def explained(callbacks):
+    """Says in a sentence why the `Guard` among the callbacks stopped a training, if it did."""
+    try:
+        yield
+    except NotFinite:
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            raise
+        guard = callbacks[0]
+    else:
+        return
+    guard.explain()
