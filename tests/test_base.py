@@ -381,6 +381,16 @@ class TestMasks:
             long["reconstruction_loss"], short["reconstruction_loss"], rtol=1e-4
         )
 
+    @pytest.mark.parametrize("estimate", [evaluation.elbo, evaluation.log_likelihood])
+    def test_padded_steps_do_not_count_in_the_bounds(self, estimate):
+        vae = self.make()
+        kernel = vae.decoder.layers[-1].kernel  # so that one code is as good as another
+        kernel.assign(np.zeros(kernel.shape))
+        steps = np.random.default_rng(0).random((4, 5, 3)).astype("float32")
+        padded = np.concatenate([steps, np.zeros((4, 3, 3), "float32")], axis=1)
+        short, long = (estimate(vae, x, num_samples=999, seed=0) for x in (steps, padded))
+        np.testing.assert_allclose(long, short, atol=0.1)
+
 
 class TestConditions:
     """A class as the second input of encoder and decoder."""

@@ -310,13 +310,16 @@ def part_inputs(part, first, conditions):
     return [first, *conditions][: len(inputs_of(part)) or None]
 
 
-def call_part(part, first, conditions, training=None):
+def call_part(part, first, conditions, training=None, mask=None):
     """Calls an encoder on images, or a decoder on codes, with the conditions that it takes."""
     inputs = part_inputs(part, first, conditions)
+    options = {}
+    if mask is not None:  # which a tensor does not carry by itself
+        options["mask"] = [mask, *[None] * (len(inputs) - 1)] if len(inputs) > 1 else mask
     with warnings.catch_warnings():
         # A functional model does hand the mask of its input on, to its layers.
         warnings.filterwarnings("ignore", message=".*does not support masking")
-        return part(inputs if len(inputs) > 1 else first, training=training)
+        return part(inputs if len(inputs) > 1 else first, training=training, **options)
 
 
 def inputs_of(part):

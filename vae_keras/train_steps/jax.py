@@ -36,7 +36,7 @@ def train_step(model, state, data):
         # One scope for both, so that the loss finds what layers added during the call.
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
             outputs = model(x, training=True)
-            loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
+            loss = model._compute_loss(x, y, outputs, sample_weight, training=True)
             loss = model.optimizer.scale_loss(loss)
             logs = model.compute_metrics(x, y, outputs, sample_weight)
         non_trainable_and_metrics = (

@@ -26,7 +26,7 @@ def train_step(model, data):
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape() as tape:
         outputs = model(x, training=True)
-        loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
+        loss = model._compute_loss(x, y, outputs, sample_weight, training=True)
         loss = model.optimizer.scale_loss(loss * replica_share(x))
     variables = model.trainable_variables
     model.optimizer.apply(tape.gradient(loss, variables), variables)

@@ -20,7 +20,7 @@ def train_step(model, data):
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     outputs = model(x, training=True)
-    loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
+    loss = model._compute_loss(x, y, outputs, sample_weight, training=True)
     loss = model.optimizer.scale_loss(loss)
     variables = model.trainable_variables
     # A part that the loss does not use has no gradient.
