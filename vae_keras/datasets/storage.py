@@ -40,6 +40,19 @@ def cache_folder():
     return folder if _is_writable(folder) else _user_folder() / "cache"
 
 
+def places(path):
+    """Returns where a file of the cache may be read.
+
+    Args:
+        path: `Path` in `cache_folder()`, where the file would be written.
+
+    Returns:
+        The file of that name in the data folder's `cache/`, even where that cannot be
+        written, then `path`: one `Path` where the two are the same, else two.
+    """
+    return [*dict.fromkeys([data_folder() / "cache" / path.name, path])]
+
+
 @contextlib.contextmanager
 def atomic_write(path, remedy=REMEDY):
     """Opens a binary file that appears at `path` whole, when the block succeeds.
@@ -94,7 +107,8 @@ def remove_unfinished(folder):
 
 @contextlib.contextmanager
 def explained(folder, remedy=REMEDY):
-    """Adds to the errors of a full disk or a read-only `folder` what to do about them."""
+    """Adds to the errors of a full disk, a read-only `folder` or a folder in a file's place
+    what to do about them."""
     try:
         yield
     except OSError as error:
@@ -102,6 +116,9 @@ def explained(folder, remedy=REMEDY):
             advice = f"The disk that holds {folder} is full. Free some space, or {remedy}"
         elif error.errno in NOT_WRITABLE:
             advice = f"The folder {folder} cannot be written. Make it writable, or {remedy}"
+        elif error.errno == errno.EISDIR:
+            name = error.filename2 or error.filename  # of a move, where to
+            advice = f"{name} is a folder, where a file is to be written. Move it away"
         else:
             raise
         raise OSError(error.errno, advice) from error
