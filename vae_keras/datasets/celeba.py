@@ -2,8 +2,6 @@
 
 import difflib
 import importlib.util
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -148,7 +146,12 @@ def _decode(files, names, image_size, decoder):
     """Returns images, cropped to their central squares and resized, a uint8 array."""
     if importlib.util.find_spec("PIL") is None:
         raise ImportError("Reading CelebA requires Pillow: `pip install pillow`.")
-    images = decoder([_read(files, name) for name in names], image_size)
+    contents = [_read(files, name) for name in names]
+    try:
+        images = decoder(contents, image_size)
+    except OSError as error:
+        where = f"one that is too large is among {names[0]} to {names[-1]}"
+        raise OSError(f"{error} If that does not help, {where}.") from error
     if isinstance(images, tuple):
         position, reason = images
         raise _damaged(names[position], reason)
@@ -159,12 +162,12 @@ def _read(files, name):
     """Returns the bytes of one file."""
     try:
         return files.read(name)
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise _damaged(name, error) from error
+    except Exception as error:  # those of archives have no other base class
+        raise _damaged(name, str(error) or type(error).__name__) from error
 
 
 def _damaged(name, reason):
-    return ValueError(f"Image {name} is truncated or corrupt ({reason}).")
+    return ValueError(f"Image {name} is truncated or corrupt, or too large ({reason}).")
 
 
 def _load_synthetic(image_size):
