@@ -21,7 +21,7 @@ def data_folder():
         folder of the user's cache. It need not exist yet.
     """
     if os.environ.get("VAE_KERAS_DATA"):
-        return Path(os.environ["VAE_KERAS_DATA"]).expanduser()
+        return expand(os.environ["VAE_KERAS_DATA"], "VAE_KERAS_DATA")
     repository = Path(__file__).resolve().parents[2]
     is_checkout = (repository / "pyproject.toml").is_file()
     if is_checkout and (repository / "data" / "README.md").is_file():
@@ -124,6 +124,26 @@ def explained(folder, remedy=REMEDY):
         raise OSError(error.errno, advice) from error
 
 
+def expand(path, variable):
+    """Returns a `Path`, its `~` replaced by the home folder.
+
+    Args:
+        path: String or `Path`.
+        variable: String, the environment variable that names a folder elsewhere.
+
+    Raises:
+        OSError: If there is no home folder, as in some containers.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise OSError(
+            errno.ENOENT,
+            f"There is no home folder to find {path} in, as HOME is not set. Set the environment "
+            f"variable {variable} to a folder elsewhere",
+        ) from error
+
+
 def fingerprint(parts):
     """Returns 12 characters that change with any of `parts`, an iterable of bytes."""
     digest = hashlib.sha256()
@@ -133,8 +153,7 @@ def fingerprint(parts):
 
 
 def _user_folder():
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "vae_keras"
+    return expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "VAE_KERAS_DATA") / "vae_keras"
 
 
 def _is_writable(folder):
