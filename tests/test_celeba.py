@@ -436,7 +436,7 @@ def test_a_quote_that_does_not_end_is_named(root):
     path = root / "list_attr_celeba.csv"
     write_attributes(path)
     path.write_text(path.read_text().replace("000012", '"000012'))
-    with pytest.raises(ValueError, match=f"{path}, line 13: unexpected end of data"):
+    with pytest.raises(ValueError, match=f"{path}, line 13: expected a file name and 3 values"):
         load_celeba(root, image_size=8)
 
 

@@ -155,7 +155,7 @@ def test_a_corrupt_file_is_named(folder):
         load_fashion_mnist()
 
 
-@pytest.mark.parametrize("names", itertools.combinations(FILES, 2))
+@pytest.mark.parametrize("names", list(itertools.combinations(FILES, 2)))
 def test_files_that_have_changed_places_are_named(folder, names):
     write_files(folder)
     one, other = (folder / name for name in names)

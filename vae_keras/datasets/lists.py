@@ -21,7 +21,7 @@ def read(path):
         blanks and quotes around them. Empty lines are left out.
 
     Raises:
-        ValueError: If the file is not text in UTF-8, or a quote does not end.
+        ValueError: If the file is not text in UTF-8, or a field is longer than any can be.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -91,7 +91,7 @@ def rows_of(names, rows, path):
 def _read_csv(path, lines, has_blanks):
     first = next((line for line in lines if line.strip()), "")
     separator = max(",;\t", key=first.count)
-    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     try:
         for fields in rows:
             if has_blanks:
