@@ -1,6 +1,7 @@
 """What is in a cache is what was written, or is made again: digests tell the two apart."""
 
 import errno
+import itertools
 import os
 
 import numpy as np
@@ -169,3 +170,21 @@ def test_a_full_disk_leaves_a_finished_file(cached, path, load, monkeypatch):
     with pytest.raises(OSError, match="is full"):
         load()
     assert path.exists()
+
+
+def test_a_line_of_progress_ends_where_the_work_fails(path, monkeypatch, capsys):
+    """Or an error's sentence would begin in mid-line."""
+
+    def make(start, stop):
+        if start == 6:
+            raise ValueError("of one image")
+        return IMAGES[start:stop]
+
+    monkeypatch.setattr(decode_cache, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(decode_cache.time, "monotonic", itertools.count(1).__next__)
+    with pytest.raises(ValueError, match="of one image"):
+        cached_images(path, SHAPE, make, "Making")
+    said = capsys.readouterr().out
+    assert "Making: 6 of 12" in said
+    assert said.endswith("\n")
+    assert said.count("\n") == 1

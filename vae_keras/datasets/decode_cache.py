@@ -58,8 +58,7 @@ def cached_images(path, shape, make, message):
 def images_in_memory(shape, make, message):
     """Returns what `cached_images` would, with no file: a read-only uint8 array."""
     images = np.empty(shape, "uint8")
-    progress = _Progress(message, 0, shape[0])
-    with _threads() as threads:
+    with _Progress(message, 0, shape[0]) as progress, _threads() as threads:
         for start, piece in _pieces(threads, make, range(0, shape[0], PIECE), shape[0]):
             images[start : start + len(piece)] = piece
             progress.add(len(piece))
@@ -124,7 +123,6 @@ def _find_unmade(path, layout):
 
     It reads the file rather than a map of it, whose pages would count as this process's memory.
     """
-    progress = _Progress(f"Checking {path.name}", 0, layout.count)
 
     def is_made(start):
         with open(path, "rb", buffering=0) as file:
@@ -135,7 +133,8 @@ def _find_unmade(path, layout):
         with open(path, "rb") as file:
             if file.read(len(layout.header)) != layout.header:
                 return [*layout.starts]
-        with _threads() as threads:
+        message = f"Checking {path.name}"
+        with _Progress(message, 0, layout.count) as progress, _threads() as threads:
             for start, made in zip(layout.starts, threads.map(is_made, layout.starts), strict=True):
                 unmade += [] if made else [start]
                 progress.add(layout.count_images([start]))
@@ -176,8 +175,12 @@ def _say_damaged(path, layout, unmade):
 
 def _fill(path, layout, unmade, make, message):
     """Writes the header and the pieces that are not there as an earlier run has written them."""
-    progress = _Progress(message, layout.count - layout.count_images(unmade), layout.count)
-    with open(path, "r+b") as file, _threads() as threads:
+    done = layout.count - layout.count_images(unmade)
+    with (
+        open(path, "r+b") as file,
+        _Progress(message, done, layout.count) as progress,
+        _threads() as threads,
+    ):
         file.write(layout.header)
         file.truncate(layout.size)
         for start, piece in _pieces(threads, make, unmade, layout.count):
@@ -227,11 +230,19 @@ def _move_finished(partial, path):
 
 
 class _Progress:
-    """A line for whoever waits longer than `QUIET_SECONDS`."""
+    """A line for whoever waits longer than `QUIET_SECONDS`. A context, which ends it."""
 
     def __init__(self, message, done, total):
         self.message, self.first, self.done, self.total = message, done, done, total
         self.started = self.shown = time.monotonic()
+        self.is_open = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.is_open:
+            print(flush=True)
 
     def add(self, count):
         self.done += count
@@ -240,7 +251,6 @@ class _Progress:
         if waited < QUIET_SECONDS or (now - self.shown < 1 and self.done < self.total):
             return
         left = waited * (self.total - self.done) / (self.done - self.first)
-        end = "\n" if self.done == self.total else ""
         line = f"{self.message}: {self.done:,} of {self.total:,}, about {left:.0f} s left "
-        print(f"\r{line:<70}", end=end, flush=True)
-        self.shown = now
+        print(f"\r{line:<70}", end="", flush=True)
+        self.shown, self.is_open = now, True
