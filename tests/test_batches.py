@@ -130,6 +130,13 @@ def test_a_training_on_a_file_that_has_become_shorter_ends_in_its_sentence(image
     assert caught.value.__suppress_context__
 
 
+def test_a_file_that_is_deleted_is_read_to_the_end(images):
+    batches = ImageBatches(images, batch_size=4)
+    assert order(batches)[:2] == [0, 1]
+    os.remove(images.filename)
+    assert order(batches) == list(range(10))
+
+
 def test_other_errors_of_a_training_pass_unchanged(images):
     with pytest.raises(RuntimeError, match="another"), explained(ImageBatches(images)):
         raise RuntimeError("another")

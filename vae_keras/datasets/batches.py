@@ -114,17 +114,24 @@ def _take(images, positions):
     is_whole = isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap)
     if not is_whole or images.mode == "c" or not hasattr(os, "preadv"):
         return images[positions]
+    try:
+        with open(images.filename, "rb", buffering=0) as file:
+            return _read(file, images, positions)
+    except FileNotFoundError:  # deleted, as a cache may be at any time; the map still holds it
+        return images[positions]
+
+
+def _read(file, images, positions):
     batch = np.empty((len(positions), *images.shape[1:]), "uint8")
     size = images[0].nbytes
     rows = memoryview(batch.reshape(-1))
-    with open(images.filename, "rb", buffering=0) as file:
-        for row, position in enumerate(positions.tolist()):
-            part = rows[row * size : (row + 1) * size]
-            if os.preadv(file.fileno(), [part], images.offset + position * size) != size:
-                raise OSError(
-                    f"{images.filename} has become shorter while it was read: image {position} is "
-                    "gone. Begin again: what is gone is made again."
-                )
+    for row, position in enumerate(positions.tolist()):
+        part = rows[row * size : (row + 1) * size]
+        if os.preadv(file.fileno(), [part], images.offset + position * size) != size:
+            raise OSError(
+                f"{images.filename} has become shorter while it was read: image {position} is "
+                "gone. Begin again: what is gone is made again."
+            )
     return batch
 
 

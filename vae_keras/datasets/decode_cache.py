@@ -81,11 +81,8 @@ class _Layout:
         header = io.BytesIO()
         description = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(header, description)
-        self.header, self.count, self.image_bytes = (
-            header.getvalue(),
-            shape[0],
-            math.prod(shape[1:]),
-        )
+        self.header = header.getvalue()
+        self.count, self.image_bytes = shape[0], math.prod(shape[1:])
         self.starts = range(0, self.count, PIECE)
         self.size = self._place_of_digest(self.count + PIECE - 1)
 
@@ -125,7 +122,7 @@ def _find_unmade(path, layout):
     """
 
     def is_made(start):
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb") as file:
             return layout.is_made(file, start)
 
     unmade = []
