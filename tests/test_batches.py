@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vae_keras.datasets import ImageBatches
+from vae_keras.datasets.batches import explained
 
 
 @pytest.fixture
@@ -109,8 +110,36 @@ def test_mapped_images_are_those_of_the_array(images, mode):
 
 def test_a_file_that_has_become_shorter_is_named(images):
     os.truncate(images.filename, 128 + 9 * 48)
-    with pytest.raises(ValueError, match=r"images.npy has become shorter: image 9 is gone"):
+    with pytest.raises(OSError, match=r"images.npy has become shorter .*: image 9 is gone"):
         list(ImageBatches(images, batch_size=4))
+
+
+def test_a_training_on_a_file_that_has_become_shorter_ends_in_its_sentence(images):
+    """On every backend, each of which wraps errors of a stream in its own."""
+    batches = ImageBatches(images, batch_size=4)
+    os.truncate(images.filename, 128 + 9 * 48)
+    model = MeanModel()
+    model.compile("adam")
+    with (
+        pytest.raises(
+            OSError, match=r"images\.npy has become shorter .* is made again\.$"
+        ) as caught,
+        explained(batches),
+    ):
+        model.fit(batches, verbose=0)
+    assert caught.value.__suppress_context__
+
+
+def test_a_file_that_is_deleted_is_read_to_the_end(images):
+    batches = ImageBatches(images, batch_size=4)
+    assert order(batches)[:2] == [0, 1]
+    os.remove(images.filename)
+    assert order(batches) == list(range(10))
+
+
+def test_other_errors_of_a_training_pass_unchanged(images):
+    with pytest.raises(RuntimeError, match="another"), explained(ImageBatches(images)):
+        raise RuntimeError("another")
 
 
 def test_keras_seeds_the_shuffle_where_no_seed_is_given(images):

@@ -40,7 +40,7 @@ for name, path in (
 
 SLOWLY = f"""{WITHOUT_KERAS}
 from vae_keras.datasets import celeba, decode_cache
-decode_cache.CHUNK, decode_cache.PIECE = 2, 1
+decode_cache.PIECE = 3
 read = celeba._read
 celeba._read = lambda *arguments: (time.sleep(0.1), read(*arguments))[1]
 celeba.load_celeba(sys.argv[1], image_size=16)
@@ -201,6 +201,39 @@ def test_the_first_images_do_with_the_whole_lists(tmp_path, capsys, write, suffi
     )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: text.replace(",", " , "),
+        lambda text: '"' + text.replace(",", '","').replace("\n", '"\n"')[:-1],
+        lambda text: "\ufeff\n" + text.replace("\n", "\r\n\r\n"),
+    ],
+    ids=["semicolons", "tabs", "spaces", "quotes", "empty lines"],
+)
+def test_a_csv_is_read_where_its_meaning_is_plain(root, change):
+    (root / "list_attr_celeba.txt").unlink()
+    attributes, partition = (
+        root / f"list_{which}.csv" for which in ("attr_celeba", "eval_partition")
+    )
+    write_attributes(attributes)
+    write_partition(partition, {name: number % 3 for number, name in enumerate(NAMES)})
+    for path in (attributes, partition):
+        path.write_text(change(path.read_text()))
+    faces = load_celeba(root, image_size=8)
+    np.testing.assert_array_equal(faces.attributes, VALUES)
+    assert faces.attribute_names == ATTRIBUTES
+    assert faces.is_test.tolist() == [number % 3 == 2 for number in range(12)]
+
+
+def test_a_partition_without_names_of_its_columns_loses_no_row(root):
+    path = root / "list_eval_partition.csv"
+    write_partition(path, dict.fromkeys(NAMES, 2))
+    path.write_text(path.read_text().partition("\n")[2])
+    assert load_celeba(root, image_size=8).is_test.all()
+
+
 def test_images_are_a_read_only_map_of_bytes(root):
     images = load_celeba(root, image_size=32).images
     assert isinstance(images, np.memmap)
@@ -230,6 +263,30 @@ def test_resizing_keeps_the_mean_tone(root):
     (root / "img_align_celeba" / NAMES[0]).write_bytes(encode(np.stack([checkers] * 3, axis=-1)))
     image = load_celeba(root, image_size=16).images[0]
     assert abs(image.astype(int) - 127).max() < 10
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_as_its_exif_data_say(root, orientation):
+    upright = np.zeros((120, 80, 3), "uint8")
+    upright[10:60, 20:40] = 255
+    turns = {  # what a viewer does, undone
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    one, other = (root / "img_align_celeba" / name for name in NAMES[:2])
+    Image.fromarray(upright).save(one, quality=95)
+    Image.fromarray(turns[orientation]).save(other, quality=95, exif=exif)
+    images = load_celeba(root, image_size=16).images.astype(int)
+    assert abs(images[0] - images[1]).max() < 20
+    assert images[0].max() > 200
 
 
 # The split
@@ -320,6 +377,69 @@ def test_missing_lists_and_images_are_errors(root, tmp_path):
         load_celeba(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("which", "row"),
+    [("list_attr_celeba.txt", "000012.jpg 1 1 1"), ("list_eval_partition.txt", "000012.jpg 0")],
+)
+def test_rows_that_contradict_each_other_are_an_error(root, which, row):
+    write_partition(root / "list_eval_partition.txt", dict.fromkeys(NAMES, 2))
+    path = root / which
+    text = path.read_text()
+    again = text + text.splitlines()[-1] + "\n"  # the same row again says nothing new
+    path.write_text(again)
+    load_celeba(root, image_size=8)
+    path.write_text(f"{again}{row}\n")
+    where = f"{path}, line {again.count(chr(10)) + 1}"
+    with pytest.raises(ValueError, match=f"{where}: the values of 000012.jpg are not those of"):
+        load_celeba(root, image_size=8)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".csv"])
+def test_two_attributes_of_one_name_are_an_error(root, suffix):
+    (root / "list_attr_celeba.txt").unlink()
+    path = root / f"list_attr_celeba{suffix}"
+    write_attributes(path)
+    path.write_text(path.read_text().replace("Eyeglasses", "Smiling"))
+    with pytest.raises(ValueError, match=f"{path}, line .: .*each once. Received: 'Smiling' twice"):
+        load_celeba(root, image_size=8)
+
+
+def test_a_list_without_attributes_is_an_error(root):
+    path = root / "list_attr_celeba.txt"
+    path.rename(path.with_suffix(".csv"))
+    path.with_suffix(".csv").write_text("\n".join(["image_id", *NAMES]))
+    with pytest.raises(ValueError, match=r"csv, line 1: expected the names.*Received: none"):
+        load_celeba(root, image_size=8)
+
+
+@pytest.mark.parametrize("count", ["11", "202599", "²", "9" * 5000])
+def test_a_wrong_count_on_the_first_line_is_told(root, capsys, count):
+    path = root / "list_attr_celeba.txt"
+    path.write_text(count + path.read_text().removeprefix("12"))
+    np.testing.assert_array_equal(load_celeba(root, image_size=8).attributes, VALUES)
+    said = f"has rows of 12 images, not of {count[:20]} as its first line says."
+    assert capsys.readouterr().out == f"list_attr_celeba.txt: it {said}\n"
+
+
+@pytest.mark.parametrize("which", ["list_attr_celeba.txt", "list_eval_partition.csv"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp949"])
+def test_a_list_in_another_encoding_is_named(root, which, encoding):
+    write_partition(root / "list_eval_partition.csv", dict.fromkeys(NAMES, 2))
+    path = root / which
+    path.write_bytes((path.read_text() + "\n웃음.jpg 1 1 1").encode(encoding))
+    with pytest.raises(ValueError, match=f"^{path} is not text in UTF-8 .*Save it as UTF-8"):
+        load_celeba(root, image_size=8)
+
+
+def test_a_quote_that_does_not_end_is_named(root):
+    (root / "list_attr_celeba.txt").unlink()
+    path = root / "list_attr_celeba.csv"
+    write_attributes(path)
+    path.write_text(path.read_text().replace("000012", '"000012'))
+    with pytest.raises(ValueError, match=f"{path}, line 13: expected a file name and 3 values"):
+        load_celeba(root, image_size=8)
+
+
 @pytest.mark.parametrize("content", [jpeg(1)[:2000], b"", b"not a JPEG"])
 def test_a_truncated_image_is_named_and_mended(root, cache, content):
     path = root / "img_align_celeba" / NAMES[7]
@@ -350,6 +470,62 @@ def test_a_damaged_image_in_a_zip_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"Image {NAMES[4]} is truncated or corrupt"):
         load_celeba(tmp_path)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A small CelebA: an archive, official lists."""
+    write_zip(tmp_path / "img_align_celeba.zip")
+    write_attributes(tmp_path / "list_attr_celeba.txt")
+    return tmp_path / "img_align_celeba.zip"
+
+
+def change_entries(path, field, value, which=b"000005.jpg"):
+    """Overwrites two bytes of an entry's header in a zip archive, in both places that hold it."""
+    content = bytearray(path.read_bytes())
+    for signature, size, offset in ((b"PK\3\4", 30, 0), (b"PK\1\2", 46, 2)):
+        start = content.index(signature)
+        while not content[start + size :].startswith(b"img_align_celeba/" + which):
+            start = content.index(signature, start + 1)
+        at = start + offset + {"flags": 6, "method": 8, "packed": 18, "size": 22}[field]
+        content[at : at + 2] = value.to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("field", "value"), [("flags", 1), ("method", 93), ("method", 99)])
+def test_a_zip_that_cannot_be_unpacked_is_named(archive, field, value):
+    """Encrypted, or compressed in a way that Python does not know."""
+    change_entries(archive, field, value)
+    with pytest.raises(ValueError, match=f"{archive} cannot be unpacked here .* another program"):
+        load_celeba(archive.parent, image_size=8)
+
+
+@pytest.mark.parametrize("packed", [1, 0xFFFF])
+@pytest.mark.parametrize("size", [0, 1, 0xFFFF])
+def test_an_image_of_a_false_size_in_a_zip_is_named(archive, size, packed):
+    change_entries(archive, "size", size, b"000001.jpg")
+    change_entries(archive, "packed", packed, b"000001.jpg")
+    with pytest.raises(ValueError, match=r"Image 000001.jpg is truncated or corrupt"):
+        load_celeba(archive.parent, image_size=8)
+
+
+def test_two_images_of_one_name_in_a_zip_are_an_error(archive):
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(f"copy/{NAMES[3]}", jpeg(4))
+    load_celeba(archive.parent, image_size=8)  # the same image again
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(f"other/{NAMES[3]}", jpeg(5))
+    names = f"img_align_celeba/{NAMES[3]} and other/{NAMES[3]}"
+    with pytest.raises(ValueError, match=f"{archive} holds two images of one name, {names}"):
+        load_celeba(archive.parent, image_size=8)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_in_utf_8_is_read_and_named(root):
+    folder = os.fsencode(root / "img_align_celeba")
+    os.rename(folder + b"/000001.jpg", folder + b"/\xe9.jpg")
+    with pytest.raises(ValueError, match=r"1 images without a row \(\udce9.jpg\)"):
+        load_celeba(root, image_size=8)
 
 
 def test_a_full_disk_is_named_and_left_clean(root, cache, monkeypatch):
@@ -397,11 +573,15 @@ def test_images_are_decoded_once_per_size_and_per_set_of_files(root, cache, monk
     assert len(list(cache.iterdir())) == 3
 
 
+@pytest.fixture
+def by_threes(monkeypatch):
+    """Pieces of three images, each with its digest."""
+    monkeypatch.setattr(decode_cache, "PIECE", 3)
+
+
 @pytest.mark.parametrize("survived", range(0, 12, 3))
-def test_an_interrupted_decode_is_continued(root, cache, monkeypatch, survived):
+def test_an_interrupted_decode_is_continued(root, cache, monkeypatch, by_threes, survived):
     expected = whole_file(root, cache)
-    monkeypatch.setattr(decode_cache, "CHUNK", 2)
-    monkeypatch.setattr(decode_cache, "PIECE", 1)
     read, decoded = celeba._read, []
 
     def interrupted(files, name):
@@ -414,17 +594,18 @@ def test_an_interrupted_decode_is_continued(root, cache, monkeypatch, survived):
         load_celeba(root, image_size=16)
     monkeypatch.setattr(celeba, "_read", lambda *a: (decoded.append(a[1]), read(*a))[1])
     load_celeba(root, image_size=16)
-    assert sorted(decoded) == NAMES[survived // 2 * 2 :]
+    assert sorted(decoded) == NAMES[survived:]
     (path,) = cache.iterdir()
     assert path.read_bytes() == expected
 
 
-def test_a_killed_decode_is_continued(root, cache):
+def test_a_killed_decode_is_continued(root, cache, by_threes):
     expected = whole_file(root, cache)
     process = subprocess.Popen([sys.executable, "-c", SLOWLY, str(root)])
     deadline = time.monotonic() + 30
-    while not list(cache.glob("*.done")) and time.monotonic() < deadline:
+    while not list(cache.glob("*.partial")) and time.monotonic() < deadline:
         time.sleep(0.01)
+    time.sleep(0.4)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not list(cache.glob("*.npy"))
@@ -434,7 +615,7 @@ def test_a_killed_decode_is_continued(root, cache):
     assert path.read_bytes() == expected
 
 
-def test_killed_wherever_it_was_it_ends_with_the_same_bytes(root, cache):
+def test_killed_wherever_it_was_it_ends_with_the_same_bytes(root, cache, by_threes):
     expected = whole_file(root, cache)
     codes = []
     while not codes or codes[-1] == -signal.SIGKILL:
@@ -448,7 +629,7 @@ def test_killed_wherever_it_was_it_ends_with_the_same_bytes(root, cache):
     assert path.read_bytes() == expected
 
 
-def test_two_processes_decode_the_same_file_at_the_same_time(root, cache):
+def test_two_processes_decode_the_same_file_at_the_same_time(root, cache, by_threes):
     expected = whole_file(root, cache)
     processes = [subprocess.Popen([sys.executable, "-c", SLOWLY, str(root)]) for _ in range(2)]
     assert [process.wait(timeout=30) for process in processes] == [0, 0]
@@ -471,11 +652,11 @@ def processes(monkeypatch):
 
 
 def test_other_processes_decode_the_same_images(root, cache, processes, monkeypatch):
+    monkeypatch.setattr(decode_cache, "PIECE", 2)
     monkeypatch.setattr(decoding, "FEW", 12)
     expected = whole_file(root, cache)
     assert not processes
     monkeypatch.setattr(decoding, "FEW", 11)
-    monkeypatch.setattr(decode_cache, "PIECE", 2)
     load_celeba(root, image_size=16)
     (path,) = cache.iterdir()
     assert path.read_bytes() == expected
@@ -489,6 +670,31 @@ def test_a_damaged_image_is_named_by_other_processes_too(root, processes):
     with pytest.raises(ValueError, match=f"Image {NAMES[5]} is truncated or corrupt"):
         load_celeba(root, image_size=16)
     assert all(process.returncode is not None for process in processes)
+
+
+def test_an_image_that_is_too_large_is_named_by_other_processes_too(root, processes):
+    """Pillow's error for it is no `OSError`: a process ended with it, and named nothing."""
+    path = root / "img_align_celeba" / NAMES[5]
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\xff\xc0") + 5  # height, width
+    content[start : start + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"Image {NAMES[5]} is .* too large .*4294836225 pixels"):
+        load_celeba(root, image_size=16)
+
+
+def test_images_among_which_a_process_died_are_named(root, processes, monkeypatch):
+    """As where the system ends one that takes all memory."""
+
+    def killed(*arguments, **kwargs):
+        process = popen(*arguments, **kwargs)
+        process.kill()
+        return process
+
+    popen = decoding.subprocess.Popen
+    monkeypatch.setattr(decoding.subprocess, "Popen", killed)
+    with pytest.raises(OSError, match=f"too large is among {NAMES[0]} to {NAMES[11]}"):
+        load_celeba(root, image_size=16)
 
 
 def test_such_a_process_starts_without_numpy_and_keras(tmp_path):
@@ -543,16 +749,6 @@ def is_running(pid):
         return False
 
 
-def test_a_record_without_its_file_is_not_believed(root, cache):
-    expected = whole_file(root, cache)
-    load_celeba(root, image_size=16)
-    (path,) = cache.iterdir()
-    path.unlink()
-    (cache / f"{path.name}.done").write_text("12")
-    load_celeba(root, image_size=16)
-    assert path.read_bytes() == expected
-
-
 def test_other_files_of_the_same_names_and_sizes_are_decoded_anew(root, cache):
     one, other = (root / "img_align_celeba" / name for name in NAMES[:2])
     size = max(len(path.read_bytes()) for path in (one, other))
@@ -565,25 +761,6 @@ def test_other_files_of_the_same_names_and_sizes_are_decoded_anew(root, cache):
     after = load_celeba(root, image_size=16).images
     np.testing.assert_array_equal(after[[1, 0]], before[:2])
     assert not np.array_equal(before[0], before[1])
-
-
-@pytest.mark.parametrize("shape", [(12, 8, 8, 3), (11, 16, 16, 3)])
-def test_a_cache_of_other_images_or_another_size_is_named(root, cache, shape):
-    load_celeba(root, image_size=16)
-    (path,) = cache.iterdir()
-    np.save(path, np.zeros(shape, "uint8"))
-    message = r"expected uint8 of shape \(12, 16, 16, 3\)\. Received: uint8 of shape"
-    with pytest.raises(ValueError, match=message):
-        load_celeba(root, image_size=16)
-
-
-@pytest.mark.parametrize("length", [0, 50, 5000])
-def test_a_damaged_cache_is_named(root, cache, length):
-    load_celeba(root, image_size=16)
-    (path,) = cache.iterdir()
-    path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(ValueError, match=f"{path} is damaged.*Delete it"):
-        load_celeba(root, image_size=16)
 
 
 def whole_file(root, cache):

@@ -1,12 +1,14 @@
 """`python -m vae_keras.datasets` says what is here and how to get more, in words."""
 
+import errno
+import os
 import sys
 from types import SimpleNamespace
 
 import pytest
 
 from vae_keras.datasets import __main__ as cli
-from vae_keras.datasets import celeba, fashion_mnist
+from vae_keras.datasets import celeba, fashion_mnist, storage
 
 pytestmark = pytest.mark.any_backend
 
@@ -99,12 +101,50 @@ def test_a_download_of_another_layout_is_an_error(root, kaggle, tmp_path, capsys
 
 
 def test_the_synthetic_data_is_drawn_ahead_of_time(monkeypatch, tmp_path, capsys):
-    asked = []
-    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", asked.append)
-    monkeypatch.setattr(celeba, "load_celeba", lambda source: asked.append(source))
+    monkeypatch.setattr(fashion_mnist, "SYNTHETIC_SIZES", (20, 10))
+    monkeypatch.setattr(celeba, "SYNTHETIC_COUNT", 20)
     assert cli.main(["synthetic"]) == 0
-    assert asked == ["synthetic", "synthetic"]
-    assert str(tmp_path / "data" / "cache") in capsys.readouterr().out
+    cache = tmp_path / "data" / "cache"
+    assert str(cache) in capsys.readouterr().out
+    assert sorted(path.name.partition("-")[0] for path in cache.iterdir()) == ["faces", "garments"]
+    assert cli.main(["synthetic"]) == 0
+    assert "Drawing" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("which", ["faces", "garments"])
+def test_on_a_full_disk_drawing_ahead_fails(monkeypatch, capsys, which):
+    """It kept nothing, and reported success."""
+
+    def raise_full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fashion_mnist, "SYNTHETIC_SIZES", (20, 10))
+    monkeypatch.setattr(celeba, "SYNTHETIC_COUNT", 20)
+    if which == "garments":
+        monkeypatch.setattr(celeba, "draw_ahead", lambda: None)
+    monkeypatch.setattr(os, "fsync", raise_full)
+    assert cli.main(["synthetic"]) == 1
+    said = capsys.readouterr()
+    assert "is full. Free some space" in said.err
+    assert "are in" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [("KERAS_HOME", "VAE_KERAS_DATA"), ("VAE_KERAS_DATA", "KERAS_HOME")]
+)
+def test_without_a_home_folder_the_variable_to_set_is_named(monkeypatch, capsys, given, named):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv(named)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where nothing is known
+    monkeypatch.setattr(storage, "__file__", "/elsewhere/vae_keras/datasets/storage.py")
+    assert cli.main([]) == 1
+    said = capsys.readouterr().err
+    assert (
+        f"There is no home folder to find ~/.{'keras' if named == 'KERAS_HOME' else 'cache'}"
+        in said
+    )
+    assert f"variable {named} to a folder elsewhere" in said
 
 
 def test_an_unknown_command_is_an_error(capsys):

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import http.server
+import itertools
 import os
 import socket
 import subprocess
@@ -45,6 +46,7 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.delenv("VAE_KERAS_SOURCE", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(fashion_mnist, "BASE_URL", "http://127.0.0.1:9/")
+    monkeypatch.setattr(fashion_mnist, "SIZES", (30, 10))
     fashion_mnist._could_download.cache_clear()
     folder = tmp_path / "keras" / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
@@ -153,10 +155,25 @@ def test_a_corrupt_file_is_named(folder):
         load_fashion_mnist()
 
 
-def test_labels_that_do_not_match_the_images_are_named(folder):
+@pytest.mark.parametrize("names", list(itertools.combinations(FILES, 2)))
+def test_files_that_have_changed_places_are_named(folder, names):
     write_files(folder)
-    write_idx(folder / FILES[3], np.zeros(9, "uint8"))
-    with pytest.raises(ValueError, match=f"{FILES[3]} has 9 labels for 10 images"):
+    one, other = (folder / name for name in names)
+    one.rename(folder / "between")
+    other.rename(one)
+    (folder / "between").rename(other)
+    with pytest.raises(ValueError, match=f"({one}|{other}) is not what its name says: expected"):
+        load_fashion_mnist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "received"),
+    [(np.zeros(9, "uint8"), r"shape \(9,\)"), (np.arange(10) + 1, "label 10")],
+)
+def test_labels_that_do_not_match_the_images_are_named(folder, labels, received):
+    write_files(folder)
+    write_idx(folder / FILES[3], labels.astype("uint8"))
+    with pytest.raises(ValueError, match=f"{FILES[3]} is not what its name says.*{received}"):
         load_fashion_mnist()
 
 
@@ -260,13 +277,36 @@ def test_synthetic_garments_are_balanced_and_drawn_once(drawn, capsys):
     ]
 
 
-def test_a_damaged_cache_is_drawn_again(drawn, tmp_path):
+@pytest.mark.parametrize("part", [slice(1000, None), slice(0, 2), slice(500, 501)])
+def test_a_damaged_cache_is_drawn_again(drawn, tmp_path, part):
+    (expected, _), _ = load_fashion_mnist("synthetic")
+    (path,) = (tmp_path / "data" / "cache").iterdir()
+    content = bytearray(path.read_bytes())
+    content[part] = b"" if part.stop is None else bytes(255 - byte for byte in content[part])
+    path.write_bytes(content)
+    for _ in range(2):
+        (images, _), _ = load_fashion_mnist("synthetic")
+        np.testing.assert_array_equal(images, expected)
+    assert drawn == [0, 1, 0, 1]
+
+
+def test_a_cache_that_cannot_be_written_is_read(drawn, tmp_path, monkeypatch):
+    load_fashion_mnist("synthetic")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    load_fashion_mnist("synthetic")
+    assert drawn == [0, 1]
+    assert not (tmp_path / "user").exists()
+
+
+def test_a_folder_in_the_place_of_the_cache_is_no_dead_end(drawn, tmp_path, capsys):
     load_fashion_mnist("synthetic")
     (path,) = (tmp_path / "data" / "cache").iterdir()
-    path.write_bytes(path.read_bytes()[:1000])
-    load_fashion_mnist("synthetic")
-    load_fashion_mnist("synthetic")
-    assert drawn == [0, 1, 0, 1]
+    path.unlink()
+    path.mkdir()
+    assert load_fashion_mnist("synthetic")[0][0].shape == (60, 28, 28, 1)
+    said = f"The garments are kept in memory only ({path} is a folder, where a file is to be"
+    assert capsys.readouterr().out.splitlines()[-1].startswith(said)
 
 
 def test_a_cache_that_cannot_be_written_is_no_dead_end(drawn, monkeypatch, tmp_path, capsys):

@@ -52,8 +52,8 @@ def _present(is_present):
 
 
 def _draw():
-    fashion_mnist.load_fashion_mnist("synthetic")
-    celeba.load_celeba(source="synthetic")
+    celeba.draw_ahead()  # first, as a full disk refuses a part of them at once
+    fashion_mnist.draw_ahead()
     print(f"The synthetic garments and faces are in {storage.cache_folder()}")
 
 

@@ -1,5 +1,6 @@
 """Batches of images from an array that need not fit into memory."""
 
+import contextlib
 import math
 import mmap
 import os
@@ -26,6 +27,9 @@ class ImageBatches(keras.utils.PyDataset):
             `random`, which `keras.utils.set_random_seed` sets.
         **kwargs: `workers`, `use_multiprocessing`, `max_queue_size`, for Keras.
 
+    Attributes:
+        failure: The `OSError` that reading the images met, or `None`.
+
     Each item is a tuple `(x,)`: a float32 array `(batch, height, width, channels)`
     with values in [0, 1].
     """
@@ -48,13 +52,18 @@ class ImageBatches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = random.randrange(2**31) if seed is None else seed
+        self.failure = None
         self.set_epoch(0)
 
     def __len__(self):
         return math.ceil(len(self.indices) / self.batch_size)
 
     def __getitem__(self, index):
-        batch = _take(self.images, self.positions(index))
+        try:
+            batch = _take(self.images, self.positions(index))
+        except OSError as error:
+            self.failure = error
+            raise
         return (np.divide(batch, 255, dtype="float32"),)
 
     def positions(self, index):
@@ -80,6 +89,21 @@ class ImageBatches(keras.utils.PyDataset):
         self.set_epoch(self.epoch + 1)
 
 
+@contextlib.contextmanager
+def explained(*batches):
+    """Raises the error that reading `ImageBatches` met.
+
+    What Keras and its backend raise in its place holds the sentence among dozens of lines.
+    """
+    try:
+        yield
+    except Exception:
+        for failure in (some.failure for some in batches):
+            if failure is not None:
+                raise failure from None
+        raise
+
+
 def _take(images, positions):
     """Returns `images[positions]`, from a mapped file by reading it.
 
@@ -90,14 +114,24 @@ def _take(images, positions):
     is_whole = isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap)
     if not is_whole or images.mode == "c" or not hasattr(os, "preadv"):
         return images[positions]
+    try:
+        with open(images.filename, "rb", buffering=0) as file:
+            return _read(file, images, positions)
+    except FileNotFoundError:  # deleted, as a cache may be at any time; the map still holds it
+        return images[positions]
+
+
+def _read(file, images, positions):
     batch = np.empty((len(positions), *images.shape[1:]), "uint8")
     size = images[0].nbytes
     rows = memoryview(batch.reshape(-1))
-    with open(images.filename, "rb", buffering=0) as file:
-        for row, position in enumerate(positions.tolist()):
-            part = rows[row * size : (row + 1) * size]
-            if os.preadv(file.fileno(), [part], images.offset + position * size) != size:
-                raise ValueError(f"{images.filename} has become shorter: image {position} is gone.")
+    for row, position in enumerate(positions.tolist()):
+        part = rows[row * size : (row + 1) * size]
+        if os.preadv(file.fileno(), [part], images.offset + position * size) != size:
+            raise OSError(
+                f"{images.filename} has become shorter while it was read: image {position} is "
+                "gone. Begin again: what is gone is made again."
+            )
     return batch
 
 

@@ -2,9 +2,6 @@
 
 import difflib
 import importlib.util
-import zipfile
-import zlib
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -125,7 +122,9 @@ def attribute_index(name, attribute_names):
 
 
 def _root(root):
-    return storage.data_folder() / "celeba" if root is None else Path(root).expanduser()
+    if root is None:
+        return storage.data_folder() / "celeba"
+    return storage.expand(root, "VAE_KERAS_DATA")
 
 
 def _load_real(root, image_size):
@@ -148,7 +147,12 @@ def _decode(files, names, image_size, decoder):
     """Returns images, cropped to their central squares and resized, a uint8 array."""
     if importlib.util.find_spec("PIL") is None:
         raise ImportError("Reading CelebA requires Pillow: `pip install pillow`.")
-    images = decoder([_read(files, name) for name in names], image_size)
+    contents = [_read(files, name) for name in names]
+    try:
+        images = decoder(contents, image_size)
+    except OSError as error:
+        where = f"one that is too large is among {names[0]} to {names[-1]}"
+        raise OSError(f"{error} If that does not help, {where}.") from error
     if isinstance(images, tuple):
         position, reason = images
         raise _damaged(names[position], reason)
@@ -159,15 +163,40 @@ def _read(files, name):
     """Returns the bytes of one file."""
     try:
         return files.read(name)
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise _damaged(name, error) from error
+    except Exception as error:  # those of archives have no other base class
+        raise _damaged(name, str(error) or type(error).__name__) from error
 
 
 def _damaged(name, reason):
-    return ValueError(f"Image {name} is truncated or corrupt ({reason}).")
+    return ValueError(f"Image {name} is truncated or corrupt, or too large ({reason}).")
+
+
+def draw_ahead(image_size=64):
+    """Draws the synthetic faces into the cache, if they are not there.
+
+    Args:
+        image_size: Integer, their height and width.
+
+    Raises:
+        OSError: Where the folder cannot be written or the disk is full.
+    """
+    _cached_faces(*_synthetic_recipe(image_size)[1:])
 
 
 def _load_synthetic(image_size):
+    factors, *recipe = _synthetic_recipe(image_size)
+    try:
+        images = _cached_faces(*recipe)
+    except OSError as error:
+        print(f"The faces are kept in memory only ({error.strerror}).")
+        images = decode_cache.images_in_memory(*recipe)
+    is_test = np.arange(SYNTHETIC_COUNT) >= round(SYNTHETIC_COUNT * (1 - SYNTHETIC_TEST_SHARE))
+    names = tuple(faces.ATTRIBUTE_NAMES)
+    return CelebA(images, faces.attributes(factors), names, is_test, "synthetic", factors)
+
+
+def _synthetic_recipe(image_size):
+    """Returns the factors of the faces, then shape, function and message of `decode_cache`."""
     factors = faces.sample_factors(SYNTHETIC_COUNT, SYNTHETIC_SEED)
 
     def draw(start, stop):
@@ -175,13 +204,9 @@ def _load_synthetic(image_size):
         return faces.draw(part, image_size)
 
     shape = (SYNTHETIC_COUNT, image_size, image_size, 3)
-    path = storage.cache_folder() / f"faces-{image_size}px-{synthetic.version()}.npy"
-    message = "Drawing synthetic faces, once"
-    try:
-        images = decode_cache.cached_images(path, shape, draw, message)
-    except OSError as error:
-        print(f"The faces are kept in memory only ({error.strerror}).")
-        images = decode_cache.images_in_memory(shape, draw, message)
-    is_test = np.arange(SYNTHETIC_COUNT) >= round(SYNTHETIC_COUNT * (1 - SYNTHETIC_TEST_SHARE))
-    names = tuple(faces.ATTRIBUTE_NAMES)
-    return CelebA(images, faces.attributes(factors), names, is_test, "synthetic", factors)
+    return factors, shape, draw, "Drawing synthetic faces, once"
+
+
+def _cached_faces(shape, draw, message):
+    path = storage.cache_folder() / f"faces-{shape[1]}px-{synthetic.version()}.npy"
+    return decode_cache.cached_images(path, shape, draw, message)

@@ -1,5 +1,6 @@
 """The files of CelebA, as people have them: images, attributes, partition."""
 
+import collections
 import hashlib
 import itertools
 import os
@@ -7,6 +8,7 @@ import zipfile
 
 import numpy as np
 
+from vae_keras.datasets import lists
 from vae_keras.datasets.storage import fingerprint
 
 IMAGES = "img_align_celeba"
@@ -38,7 +40,7 @@ class FolderImages:
         some = self.names[:: max(1, len(self.names) // FINGERPRINTED)]
         self.fingerprint = fingerprint(
             itertools.chain(
-                (f"{name} {sizes[name]}".encode() for name in self.names), map(self.read, some)
+                (_bytes(f"{name} {sizes[name]}") for name in self.names), map(self.read, some)
             )
         )
 
@@ -56,17 +58,22 @@ class ZipImages:
     Attributes:
         names: File names without their folders, sorted.
         fingerprint: Changes with the names and the checksums of the files.
+
+    Raises:
+        ValueError: If the archive is truncated or corrupt, if it cannot be unpacked here, or if
+            two of its images have one name.
     """
 
     def __init__(self, path):
         try:
             self.archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # of many kinds, where the bytes are not those of an archive
             raise ValueError(
                 f"{path} is not a whole zip archive ({error}). Delete it and download it again."
             ) from error
-        entries = {entry.filename.rpartition("/")[2]: entry for entry in self.archive.infolist()}
-        self.entries = {name: entry for name, entry in entries.items() if _is_jpeg(name)}
+        self.entries = _by_name(path, self.archive)
         self.names = sorted(self.entries)
         self.fingerprint = fingerprint(
             f"{name} {self.entries[name].CRC}".encode() for name in self.names
@@ -75,6 +82,38 @@ class ZipImages:
     def read(self, name):
         """Returns the bytes of one file; threads take turns."""
         return self.archive.read(self.entries[name])
+
+
+def _by_name(path, archive):
+    """Returns the entries of the images, a dict by their names without folders."""
+    entries, ways = {}, set()
+    for entry in archive.infolist():
+        name = entry.filename.rpartition("/")[2]
+        if not _is_jpeg(name):
+            continue
+        other = entries.setdefault(name, entry)
+        if (entry.CRC, entry.file_size) != (other.CRC, other.file_size):
+            raise ValueError(
+                f"{path} holds two images of one name, {other.filename} and {entry.filename}. "
+                "Remove one of them."
+            )
+        way = entry.compress_type, entry.flag_bits
+        if way not in ways:
+            _check_can_unpack(path, archive, entry)
+        ways.add(way)
+    return entries
+
+
+def _check_can_unpack(path, archive, entry):
+    try:
+        archive.open(entry).close()
+    except RuntimeError as error:  # encrypted, or compressed in a way that Python does not know
+        raise ValueError(
+            f"{path} cannot be unpacked here ({error}). Unpack it with another program, into the "
+            f"folder {IMAGES}/ beside it."
+        ) from error
+    except Exception:  # of this one image: whoever reads it is told
+        return
 
 
 def has_any(root):
@@ -113,21 +152,41 @@ def read_attributes(root, names):
 
     Raises:
         FileNotFoundError: If there is no list.
-        ValueError: If a row is malformed, or an image has none.
+        ValueError: If a row is malformed or contradicts another, if two attributes have one
+            name, or an image has no row.
     """
-    path = _first_file(root, ATTRIBUTES)
+    path = lists.find(root, ATTRIBUTES)
     if path is None:
         raise FileNotFoundError(
             f"No CelebA attributes in {root}: expected {ATTRIBUTES}.txt or {ATTRIBUTES}.csv."
         )
-    lines = _numbered_lines(path)
-    if path.suffix == ".txt" and lines and lines[0][1].strip().isdigit():
-        lines = lines[1:]  # the official list begins with the number of its rows
-    header = lines[0][1].strip().split(_separator(path)) if lines else []
-    attribute_names = tuple(header[1:] if path.suffix == ".csv" else header)
-    rows = _parse(path, lines[1:], {"1": 1, "-1": 0}, len(attribute_names))
-    values = np.frombuffer(b"".join(_rows_of(names, rows, path)), "bool").copy()
-    return values.reshape(len(names), len(attribute_names)), attribute_names
+    lines = lists.read(path)
+    number, header = next(lines, (0, []))
+    count = None
+    if path.suffix == ".csv":
+        header = header[1:]
+    elif len(header) == 1 and header[0].isdigit():
+        # The official list begins with the number of its rows.
+        count, (number, header) = header[0], next(lines, (0, []))
+    _check_names(path, number, header)
+    rows = lists.parse(path, lines, {"1": 1, "-1": 0}, len(header))
+    values = np.frombuffer(b"".join(lists.rows_of(names, rows, path)), "bool").copy()
+    if count is not None and count != str(len(rows)):
+        print(
+            f"{path.name}: it has rows of {len(rows):,} images, not of {count[:20]} as its first "
+            "line says.",
+            flush=True,
+        )
+    return values.reshape(len(names), len(header)), tuple(header)
+
+
+def _check_names(path, number, names):
+    twice = [name for name, times in collections.Counter(names).items() if times > 1]
+    if number and (twice or not names):
+        raise ValueError(
+            f"{path}, line {number}: expected the names of the attributes, each once. "
+            f"Received: {f'{twice[0][:60]!r} twice' if twice else 'none'}"
+        )
 
 
 def read_test_split(root, names):
@@ -143,15 +202,16 @@ def read_test_split(root, names):
         Bool array `(n,)`.
 
     Raises:
-        ValueError: If a row of the partition is malformed, or an image has none.
+        ValueError: If a row of the partition is malformed or contradicts another, or an
+            image has none.
     """
-    path = _first_file(root, PARTITION)
+    path = lists.find(root, PARTITION)
     if path is not None:
-        lines = _numbered_lines(path)
-        rows = _parse(
-            path, lines[1:] if path.suffix == ".csv" else lines, {"0": 0, "1": 1, "2": 2}, 1
-        )
-        is_test = np.array([row[0] == TEST_PARTITION for row in _rows_of(names, rows, path)])
+        lines, meaning = list(lists.read(path)), {"0": 0, "1": 1, "2": 2}
+        if path.suffix == ".csv" and lines and lines[0][1][-1] not in meaning:
+            del lines[0]  # the names of the columns
+        rows = lists.parse(path, lines, meaning, 1)
+        is_test = np.array([row[0] == TEST_PARTITION for row in lists.rows_of(names, rows, path)])
         if is_test.any():
             return is_test
     return np.array([_hash(name) % TEST_SHARE == 0 for name in names])
@@ -162,58 +222,11 @@ def _is_jpeg(name):
     return name.lower().endswith(".jpg") and not name.startswith(".")
 
 
-def _first_file(root, stem):
-    paths = [root / f"{stem}.txt", root / f"{stem}.csv"]
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _numbered_lines(path):
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _separator(path):
-    return "," if path.suffix == ".csv" else None
-
-
-def _parse(path, lines, meaning, width):
-    """Returns the values of each file: a dict of bytes, `width` values of `meaning`."""
-    rows, separator = {}, _separator(path)
-    for number, line in lines:
-        name, *values = line.strip().split(separator)
-        try:
-            rows[name] = bytes(map(meaning.__getitem__, values))
-        except KeyError:
-            values = []
-        if len(values) != width:
-            raise ValueError(
-                f"{path}, line {number}: expected a file name and {width} values out of "
-                f"{tuple(meaning)}. Received: {line[:60]!r}"
-            )
-    return rows
-
-
-def _rows_of(names, rows, path):
-    """Returns the rows of the images, in their order."""
-    without_row = [name for name in names if name not in rows]
-    if without_row:
-        problem = f"{len(without_row):,} images without a row ({_some(without_row)})"
-        if len(without_row) == len(names):
-            problem = f"no image has a row ({_some(names)})"
-            problem += f"; the rows are of {_some(list(rows))}" if rows else ""
-        raise ValueError(f"{path} and the {len(names):,} images disagree: {problem}.")
-    # Images may be the beginning of CelebA, the lists all of it.
-    left_out = len(rows) - len(names)
-    if left_out:
-        noun, verb = ("row", "is") if left_out == 1 else ("rows", "are")
-        print(f"{path.name}: {left_out:,} {noun} without an image {verb} left out.", flush=True)
-    return [rows[name] for name in names]
-
-
-def _some(names):
-    return ", ".join([*names[:3], "..."] if len(names) > 3 else names)
-
-
 def _hash(name):
     # Not Python's own hash, which differs from one process to the next.
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(_bytes(name)).digest()[:8], "big")
+
+
+def _bytes(name):
+    # A name that is not in UTF-8 is one all the same.
+    return name.encode(errors="surrogateescape")

@@ -5,7 +5,6 @@ import gzip
 import os
 import shutil
 import tempfile
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -22,6 +21,7 @@ FILES = (
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
 )
+SIZES = (60_000, 10_000)
 BASE_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 SYNTHETIC_SIZES = (60_000, 10_000)
 
@@ -41,7 +41,8 @@ def load_fashion_mnist(source="auto"):
 
     Raises:
         FileNotFoundError: If `source="real"` and the files cannot be had.
-        ValueError: If one of the files is truncated or corrupt.
+        ValueError: If one of the files is truncated or corrupt, or another one than its name
+            says.
     """
     if find_source(source) == "synthetic":
         arrays = _synthetic_arrays()
@@ -72,8 +73,8 @@ def find_source(source="auto"):
 
 def data_files_folder():
     """Returns the folder in which Keras keeps the four files of Fashion-MNIST."""
-    home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return Path(home).expanduser() / "datasets" / "fashion-mnist"
+    home = storage.expand(os.environ.get("KERAS_HOME") or "~/.keras", "KERAS_HOME")
+    return home / "datasets" / "fashion-mnist"
 
 
 def missing_files(folder):
@@ -124,14 +125,7 @@ def _real_arrays(folder):
                 f"Fashion-MNIST is not in {folder} and could not be downloaded ({error}). "
                 f"Put its four files there ({', '.join(FILES)}), or use source='synthetic'."
             ) from error
-    arrays = [_read(folder / name) for name in FILES]
-    for images, labels, name in zip(arrays[::2], arrays[1::2], FILES[1::2], strict=True):
-        if len(images) != len(labels):
-            raise ValueError(
-                f"{folder / name} has {len(labels)} labels for {len(images)} images. "
-                f"Delete the files of Fashion-MNIST in that folder to have them downloaded again."
-            )
-    return arrays
+    return [_read(folder / name) for name in FILES]
 
 
 def _read(path):
@@ -140,34 +134,78 @@ def _read(path):
         with gzip.open(path) as file:
             data = file.read()
         start = 4 + 4 * data[3]
-        return np.frombuffer(data, "uint8", offset=start).reshape(
+        array = np.frombuffer(data, "uint8", offset=start).reshape(
             np.frombuffer(data[4:start], ">i4")
         )
     except (gzip.BadGzipFile, EOFError, IndexError, ValueError, zlib.error) as error:
         raise ValueError(
             f"{path} is truncated or corrupt ({error}). Delete it to have it downloaded again."
         ) from error
+    _check_content(path, array)
+    return array
+
+
+def _check_content(path, array):
+    """Raises `ValueError` if a file holds what belongs into another."""
+    count, is_images = SIZES[path.name.startswith("t10k")], "images" in path.name
+    expected = (count, 28, 28) if is_images else (count,)
+    wrong = None if array.shape == expected else f"values of shape {array.shape}"
+    if wrong is None and not is_images and array.max() >= len(CLASS_NAMES):
+        wrong = f"the label {array.max()}"
+    if wrong is not None:
+        what = "images" if is_images else f"labels below {len(CLASS_NAMES)}"
+        raise ValueError(
+            f"{path} is not what its name says: expected {what} of shape {expected}. Received: "
+            f"{wrong}. Two files may have changed places. Delete it to have it downloaded again."
+        )
+
+
+def draw_ahead():
+    """Draws the synthetic garments into the cache, if they are not there.
+
+    Raises:
+        OSError: Where the folder cannot be written or the disk is full.
+    """
+    if _cached_arrays() is None:
+        _keep(_draw_arrays())
 
 
 def _synthetic_arrays():
     """Returns train images, train labels, test images, test labels, drawn once."""
-    path = storage.cache_folder() / f"garments-{synthetic.version()}.npz"
-    if path.exists():
+    arrays = _cached_arrays()
+    if arrays is None:
+        arrays = _draw_arrays()
         try:
-            with np.load(path) as arrays:
+            _keep(arrays)
+        except OSError as error:
+            print(f"The garments are kept in memory only ({error.strerror}).")
+    return arrays
+
+
+def _cached_arrays():
+    for place in filter(Path.is_file, storage.places(_cache())):
+        try:
+            with np.load(place) as arrays:
                 return [arrays[name] for name in arrays.files]
-        except (EOFError, ValueError, zipfile.BadZipFile):
-            pass  # damaged since it was written: drawn again below
+        except Exception:  # of many kinds, where it was damaged since it was written
+            continue
+    return None
+
+
+def _keep(arrays):
+    with storage.atomic_write(_cache()) as file:
+        np.savez(file, *arrays)
+
+
+def _cache():
+    return storage.cache_folder() / f"garments-{synthetic.version()}.npz"
+
+
+def _draw_arrays():
     print(f"Drawing {sum(SYNTHETIC_SIZES):,} synthetic garments, once (a few seconds).", flush=True)
-    arrays = [
+    return [
         array for seed, size in enumerate(SYNTHETIC_SIZES) for array in _draw_garments(size, seed)
     ]
-    try:
-        with storage.atomic_write(path) as file:
-            np.savez(file, *arrays)
-    except OSError as error:
-        print(f"The garments are kept in memory only ({error.strerror}).")
-    return arrays
 
 
 def _draw_garments(size, seed):

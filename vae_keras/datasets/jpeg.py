@@ -15,7 +15,7 @@ CROP = 148 / 178
 
 
 def decode(content, image_size):
-    """Decodes an image, crops it to its central square and resizes that.
+    """Decodes an image, turns it as its EXIF data say, crops and resizes its central square.
 
     Args:
         content: Bytes of a JPEG file.
@@ -25,12 +25,14 @@ def decode(content, image_size):
         Bytes, the uint8 values of an image `(image_size, image_size, 3)`.
 
     Raises:
-        OSError, SyntaxError: Where the file is truncated or corrupt.
+        Exception: Of many kinds, where the file is truncated, corrupt or too large.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     with Image.open(io.BytesIO(content)) as image:
         image.load()
+        if "exif" in image.info:
+            ImageOps.exif_transpose(image, in_place=True)
         side = min(CROP * image.width, image.height)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         # `convert` copies even where there is nothing to convert.
@@ -55,9 +57,17 @@ def decode_all(contents, image_size):
     for position, content in enumerate(contents):
         try:
             images[position * size : (position + 1) * size] = decode(content, image_size)
-        except (OSError, SyntaxError) as error:
-            return position, str(error)
+        except Exception as error:  # no other base class: MemoryError, DecompressionBombError, ...
+            return position, _reason(error)
     return images
+
+
+def _reason(error):
+    from PIL import UnidentifiedImageError
+
+    # Its own text is an address in memory.
+    is_unknown = isinstance(error, UnidentifiedImageError)
+    return "it is no image" if is_unknown else str(error) or type(error).__name__
 
 
 def serve():

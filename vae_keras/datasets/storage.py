@@ -21,7 +21,7 @@ def data_folder():
         folder of the user's cache. It need not exist yet.
     """
     if os.environ.get("VAE_KERAS_DATA"):
-        return Path(os.environ["VAE_KERAS_DATA"]).expanduser()
+        return expand(os.environ["VAE_KERAS_DATA"], "VAE_KERAS_DATA")
     repository = Path(__file__).resolve().parents[2]
     is_checkout = (repository / "pyproject.toml").is_file()
     if is_checkout and (repository / "data" / "README.md").is_file():
@@ -38,6 +38,19 @@ def cache_folder():
     """
     folder = data_folder() / "cache"
     return folder if _is_writable(folder) else _user_folder() / "cache"
+
+
+def places(path):
+    """Returns where a file of the cache may be read.
+
+    Args:
+        path: `Path` in `cache_folder()`, where the file would be written.
+
+    Returns:
+        The file of that name in the data folder's `cache/`, even where that cannot be
+        written, then `path`: one `Path` where the two are the same, else two.
+    """
+    return [*dict.fromkeys([data_folder() / "cache" / path.name, path])]
 
 
 @contextlib.contextmanager
@@ -94,7 +107,8 @@ def remove_unfinished(folder):
 
 @contextlib.contextmanager
 def explained(folder, remedy=REMEDY):
-    """Adds to the errors of a full disk or a read-only `folder` what to do about them."""
+    """Adds to the errors of a full disk, a read-only `folder` or a folder in a file's place
+    what to do about them."""
     try:
         yield
     except OSError as error:
@@ -102,9 +116,32 @@ def explained(folder, remedy=REMEDY):
             advice = f"The disk that holds {folder} is full. Free some space, or {remedy}"
         elif error.errno in NOT_WRITABLE:
             advice = f"The folder {folder} cannot be written. Make it writable, or {remedy}"
+        elif error.errno == errno.EISDIR:
+            name = error.filename2 or error.filename  # of a move, where to
+            advice = f"{name} is a folder, where a file is to be written. Move it away"
         else:
             raise
         raise OSError(error.errno, advice) from error
+
+
+def expand(path, variable):
+    """Returns a `Path`, its `~` replaced by the home folder.
+
+    Args:
+        path: String or `Path`.
+        variable: String, the environment variable that names a folder elsewhere.
+
+    Raises:
+        OSError: If there is no home folder, as in some containers.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise OSError(
+            errno.ENOENT,
+            f"There is no home folder to find {path} in, as HOME is not set. Set the environment "
+            f"variable {variable} to a folder elsewhere",
+        ) from error
 
 
 def fingerprint(parts):
@@ -116,8 +153,7 @@ def fingerprint(parts):
 
 
 def _user_folder():
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "vae_keras"
+    return expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "VAE_KERAS_DATA") / "vae_keras"
 
 
 def _is_writable(folder):

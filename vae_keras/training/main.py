@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from vae_keras.datasets import storage
+from vae_keras.datasets.batches import explained
 from vae_keras.training import checkpoint, data, devices, logs, recipes
 from vae_keras.training import settings as settings_module
 from vae_keras.training.arguments import parse
@@ -88,15 +89,16 @@ class Training:
 
     def run(self):
         """Trains, from the first epoch that is not done."""
-        self.vae.fit(
-            self.batches,
-            validation_data=self.held_out,
-            initial_epoch=self.progress.epoch,
-            epochs=self.progress.settings.epochs,
-            shuffle=False,  # the batches have their order
-            callbacks=self.callbacks,
-            verbose=self.verbose,
-        )
+        with explained(self.batches, self.held_out):
+            self.vae.fit(
+                self.batches,
+                validation_data=self.held_out,
+                initial_epoch=self.progress.epoch,
+                epochs=self.progress.settings.epochs,
+                shuffle=False,  # the batches have their order
+                callbacks=self.callbacks,
+                verbose=self.verbose,
+            )
 
 
 def prepare(given, output, found):
