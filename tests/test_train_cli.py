@@ -248,10 +248,11 @@ def test_killed_in_its_first_epoch_it_can_be_resumed(tmp_path, monkeypatch):
         patch.setattr(logs.EpochOrder, "on_epoch_begin", kill)
         with pytest.raises(Killed):
             main([*FASHION, "--epochs", "1", "--output", str(tmp_path)])
-    (tmp_path / ".0123.tmp.keras").write_bytes(b"half a model")
+    (tmp_path / f".vae_keras-{'0' * 32}.tmp.keras").write_bytes(b"half a model")
+    (tmp_path / ".env.tmpl").write_text("mine")
     assert main(["--resume", "--output", str(tmp_path)]) == 0
     assert (tmp_path / "history.csv").read_text().count("\n") == 2
-    assert not [name for name in files(tmp_path) if ".tmp" in name]
+    assert [name for name in files(tmp_path) if ".tmp" in name] == [".env.tmpl"]
 
 
 def test_a_checkpoint_gives_back_how_far_the_training_had_come(make_vae, tmp_path):

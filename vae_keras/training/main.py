@@ -132,7 +132,7 @@ def prepare(given, output, found):
     batches, held_out = data.make_batches(images, settings, found)
     vae = _make_vae(saved, settings, images.shape, len(batches), found)
     if found.is_writer:
-        storage.remove_unfinished(output)
+        storage.remove_unfinished(output, output / logs.SHEETS)
         _announce(progress, images, found)
         if saved is not None:
             _announce_change(saved.progress.settings.epochs, settings.epochs)
