@@ -25,6 +25,7 @@ from vae_keras.training.devices import Devices
 
 SIZES = (300, 60)
 FASHION = ["--data", "fashion", "--source", "synthetic", "--epochs", "3", "--batch-size", "64"]
+HOSTS = ["--num-processes", "2", "--process-id", "0"]
 
 # Trains in a process of its own, on few garments.
 TRAIN = f"""
@@ -436,7 +437,12 @@ def test_more_than_all_images_are_no_batch(tmp_path, capsys):
         ([*FASHION, "--batch-size", "x"], "--batch-size: must be an integer >= 1. Received: x"),
         ([*FASHION, "--beta", "-1"], "--beta: must be a number >= 0. Received: -1"),
         ([*FASHION, "--beta", "nan"], "--beta: must be a number >= 0. Received: nan"),
+        ([*FASHION, "--beta", "inf"], "--beta: must be a number >= 0. Received: inf"),
         ([*FASHION, "--process-id", "0"], "are given together"),
+        *[
+            ([*FASHION, *HOSTS, "--coordinator", host], f"from 1 to 65535. Received: '{host}'")
+            for host in ("here:99999", "here:0", "here:²", "here", ":1")
+        ],
     ],
 )
 def test_the_command_line_is_checked(capsys, arguments, message):
