@@ -27,10 +27,13 @@ def run(main):
         if getattr(sys, name) is None:  # closed by who started this
             setattr(sys, name, os.fdopen(_nowhere(), "w"))
         getattr(sys, name).reconfigure(errors="plain")
-    code = main()
+    code = 0
     try:
+        code = main()
         sys.stdout.flush()
     except BrokenPipeError:
+        if not reader_is_gone():
+            raise
         os.dup2(_nowhere(), sys.stdout.fileno())  # or Python would fail once more as it ends
         code = code or stop(CLOSED_PIPE, 1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback while Python ends
