@@ -177,6 +177,19 @@ def test_a_truncated_checkpoint_is_told(run, capsys):
     assert f"{path} is damaged, or not a checkpoint (File is not a zip file). Put" in message
 
 
+def test_what_else_is_lost_is_told_or_made_again(run, capsys):
+    table = (run / "history.csv").read_bytes()
+    (run / "history.csv").unlink()
+    (run / "best.keras").write_bytes((run / "best.keras").read_bytes()[:-1000])
+    assert main(["--resume", "--epochs", "4", "--output", str(run)]) == 0
+    lost = f"The best model so far is lost: {run / 'best.keras'} is missing or damaged."
+    assert lost in capsys.readouterr().out
+    assert (run / "history.csv").read_bytes().startswith(table)
+    best, last = (weights(run / name) for name in ("best.keras", "last.keras"))
+    for one, other in zip(best, last, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_training_that_goes_on_with_another_backend_says_so(run, capsys):
     path, backend = run / "last.keras", keras.backend.backend()
     saved = checkpoint.Checkpoint(path, Devices(1))
@@ -205,6 +218,7 @@ def run_program(folder, **kwargs):
     )
 
 
+@pytest.mark.usefixtures("trained")
 def test_only_its_own_lines_are_printed(tmp_path):
     done = run_program(tmp_path, stdout=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, "")
@@ -213,6 +227,7 @@ def test_only_its_own_lines_are_printed(tmp_path):
         assert line.startswith(own) or " - loss: " in line, line
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_closed_pipe_ends_it_in_a_sentence(tmp_path):
     reader, writer = os.pipe()
     os.close(reader)

@@ -56,6 +56,15 @@ def save(vae, path, progress=None):
                 archive.writestr(ENTRY, json.dumps(dataclasses.asdict(progress)))
 
 
+def is_whole(path):
+    """Whether there is a `.keras` file at `path`, and undamaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # on arbitrary bytes `zipfile` raises a dozen kinds
+        return False
+
+
 class Checkpoint:
     """A checkpoint that has been read.
 
@@ -87,7 +96,7 @@ class Checkpoint:
         try:
             with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
                 return {name: archive.read(name) for name in archive.namelist()}
-        except Exception as error:  # on arbitrary bytes `zipfile` raises a dozen kinds
+        except Exception as error:  # as in `is_whole`
             raise ValueError(
                 f"{self.name} is damaged, or not a checkpoint ({error}). Put a whole copy in its "
                 f"place, or begin anew in another --output."

@@ -47,6 +47,8 @@ class Records(keras.callbacks.Callback):
     def begin(self, logs=None):
         """Writes the checkpoint, so that a training killed in its first epoch can be resumed."""
         self._save(LAST, self.progress)
+        if self.progress.history:  # the file may be lost, or a row ahead
+            write_history(self.output / HISTORY, self.progress.history)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in logs.items()}

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ from vae_keras.training import checkpoint, data, devices, logs, recipes
 from vae_keras.training import settings as settings_module
 from vae_keras.training.arguments import parse
 from vae_keras.training.interrupts import BetweenSteps, Interrupts
-from vae_keras.training.output import LAST, lent
+from vae_keras.training.output import BEST, LAST, lent
 from vae_keras.training.sheets import RECONSTRUCTIONS
 
 CLOSED_SECONDS = 2  # after which a connection to a process that is gone is closed
@@ -175,6 +176,7 @@ def prepare(given, output, found):
         if saved is not None:
             _announce_change(saved.progress.settings.epochs, settings.epochs)
             _announce_backend(saved.progress.backend, progress.backend)
+            _check_best(output / BEST, progress)
     shown = images.first_held_out(RECONSTRUCTIONS)
     callbacks = logs.make_callbacks(vae, output, progress, shown, batches, found)
     verbose = (1 if sys.stdout.isatty() else 2) if found.is_writer else 0
@@ -193,6 +195,13 @@ def _check_images(images, progress, found):
             f"Process {found.process_id} has other settings or other images than process 0. "
             "All processes take the same arguments, but for --process-id."
         )
+
+
+def _check_best(path, progress):
+    """Says where the best model is lost, and lets the best of the next epochs take its place."""
+    if progress.history and not checkpoint.is_whole(path):
+        progress.best = math.inf
+        print(f"The best model so far is lost: {path} is missing or damaged.", flush=True)
 
 
 def _make_vae(saved, settings, image_shape, steps_per_epoch, found):
