@@ -116,10 +116,10 @@ def test_an_unknown_command_is_an_error(capsys):
 
 
 def test_interrupted_it_says_how_to_go_on(monkeypatch, capsys):
-    def interrupt(source):
+    def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", interrupt)
+    monkeypatch.setattr(cli, "_draw", interrupt)
     assert cli.main(["synthetic"]) == 130
     assert capsys.readouterr().err == "\nStopped. Run this again: it goes on from there.\n"
 
