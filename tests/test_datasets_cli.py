@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -151,3 +152,33 @@ def test_an_unknown_command_is_an_error(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["cats"])
     assert caught.value.code == 2
+
+
+def test_interrupted_it_says_how_to_go_on(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_draw", interrupt)
+    assert cli.main(["synthetic"]) == 130
+    assert capsys.readouterr().err == "\nStopped. Run this again: it goes on from there.\n"
+
+
+def test_it_prints_its_own_lines_only():
+    script = "import runpy, sys; sys.argv = ['datasets']\n"
+    script += "runpy.run_module('vae_keras.datasets', run_name='__main__', alter_sys=True)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "vae_keras.datasets"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "vae_keras.datasets.celeba" in imported
+    assert not {"keras", "tensorflow"} & imported  # whose lines were most of what one saw
+    assert all(line.startswith("import time:") for line in done.stderr.splitlines())
+    assert [line.split()[0] for line in done.stdout.splitlines()][:3] == [
+        "Fashion-MNIST",
+        "CelebA",
+        "Cache",
+    ]

@@ -9,6 +9,7 @@ import pytest
 from vae_keras.datasets import storage
 
 pytestmark = pytest.mark.any_backend
+OLD_NAME = "0123456789abcdef" * 2  # as version 0.1.0 lent them
 
 
 @pytest.fixture
@@ -116,9 +117,31 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     lent = storage.atomic_path(tmp_path / "sheets" / "image.png")
     lent.__enter__().write_bytes(b"half")
     (tmp_path / "model.keras").write_bytes(b"whole")
-    storage.remove_unfinished(tmp_path)
+    (tmp_path / f".{OLD_NAME}.tmp.keras").write_bytes(b"half, by version 0.1.0")
+    storage.remove_unfinished(tmp_path, tmp_path / "sheets", tmp_path / "missing")
     assert os.listdir(tmp_path / "sheets") == []
-    assert (tmp_path / "model.keras").exists()
+    assert set(os.listdir(tmp_path)) == {"model.keras", "sheets"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".env.tmpl",
+        ".bashrc.tmp",
+        ".notes.tmp.md",
+        ".0123.tmp.keras",
+        f".{OLD_NAME}.tmpl",
+        f".{OLD_NAME}.tmp.keras.gz",
+        f".mine-{OLD_NAME}.tmp.keras",
+        f".{OLD_NAME.upper()}.tmp.keras",
+        f"below/.{OLD_NAME}.tmp.keras",
+    ],
+)
+def test_what_others_wrote_is_not_removed(tmp_path, name):
+    (tmp_path / "below").mkdir()
+    (tmp_path / name).write_text("mine")
+    storage.remove_unfinished(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_is_named(below_a_file):

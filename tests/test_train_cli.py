@@ -25,6 +25,7 @@ from vae_keras.training.devices import Devices
 
 SIZES = (300, 60)
 FASHION = ["--data", "fashion", "--source", "synthetic", "--epochs", "3", "--batch-size", "64"]
+HOSTS = ["--num-processes", "2", "--process-id", "0"]
 
 # Trains in a process of its own, on few garments.
 TRAIN = f"""
@@ -248,10 +249,11 @@ def test_killed_in_its_first_epoch_it_can_be_resumed(tmp_path, monkeypatch):
         patch.setattr(logs.EpochOrder, "on_epoch_begin", kill)
         with pytest.raises(Killed):
             main([*FASHION, "--epochs", "1", "--output", str(tmp_path)])
-    (tmp_path / ".0123.tmp.keras").write_bytes(b"half a model")
+    (tmp_path / f".vae_keras-{'0' * 32}.tmp.keras").write_bytes(b"half a model")
+    (tmp_path / ".env.tmpl").write_text("mine")
     assert main(["--resume", "--output", str(tmp_path)]) == 0
     assert (tmp_path / "history.csv").read_text().count("\n") == 2
-    assert not [name for name in files(tmp_path) if ".tmp" in name]
+    assert [name for name in files(tmp_path) if ".tmp" in name] == [".env.tmpl"]
 
 
 def test_a_checkpoint_gives_back_how_far_the_training_had_come(make_vae, tmp_path):
@@ -435,7 +437,12 @@ def test_more_than_all_images_are_no_batch(tmp_path, capsys):
         ([*FASHION, "--batch-size", "x"], "--batch-size: must be an integer >= 1. Received: x"),
         ([*FASHION, "--beta", "-1"], "--beta: must be a number >= 0. Received: -1"),
         ([*FASHION, "--beta", "nan"], "--beta: must be a number >= 0. Received: nan"),
+        ([*FASHION, "--beta", "inf"], "--beta: must be a number >= 0. Received: inf"),
         ([*FASHION, "--process-id", "0"], "are given together"),
+        *[
+            ([*FASHION, *HOSTS, "--coordinator", host], f"from 1 to 65535. Received: '{host}'")
+            for host in ("here:99999", "here:0", "here:²", "here", ":1")
+        ],
     ],
 )
 def test_the_command_line_is_checked(capsys, arguments, message):

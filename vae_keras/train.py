@@ -1,17 +1,17 @@
 """`python -m vae_keras.train`: trains a VAE on garments or faces, outside a notebook."""
 
-import sys
-
+from vae_keras import terminal
 from vae_keras.startup import use_onednn
 
 
 def main(arguments=None):
     """Sets Keras up, imports it, and trains; takes and returns what `training.main.main` does."""
     use_onednn()
-    from vae_keras.training.main import main
+    with terminal.quiet_libraries():
+        from vae_keras.training.main import main
 
     return main(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run(main)

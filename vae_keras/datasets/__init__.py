@@ -1,7 +1,8 @@
 """Datasets: arrays out, no model."""
 
-from vae_keras.datasets import batches, celeba, fashion_mnist, storage, synthetic
-from vae_keras.datasets.batches import ImageBatches
+import importlib
+
+from vae_keras.datasets import celeba, fashion_mnist, storage, synthetic
 from vae_keras.datasets.celeba import load_celeba
 from vae_keras.datasets.fashion_mnist import load_fashion_mnist
 
@@ -15,3 +16,11 @@ __all__ = [
     "storage",
     "synthetic",
 ]
+
+
+def __getattr__(name):
+    # Keras's `PyDataset` comes with all of Keras, which `python -m vae_keras.datasets` can spare.
+    if name not in ("ImageBatches", "batches"):
+        raise AttributeError(f"module 'vae_keras.datasets' has no attribute {name!r}")
+    batches = importlib.import_module("vae_keras.datasets.batches")
+    return batches if name == "batches" else batches.ImageBatches

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from vae_keras import terminal
 from vae_keras.datasets import celeba, celeba_files, fashion_mnist, storage
 
 KAGGLE_HANDLE = "jessicali9530/celeba-dataset"
@@ -29,7 +30,12 @@ def main(arguments=None):
     command = parser.parse_args(arguments).command
     try:
         {"celeba": _fetch_celeba, "synthetic": _draw, None: _print_status}[command]()
+    except KeyboardInterrupt:
+        message = "Stopped. Run this again: it goes on from there."
+        return terminal.stop(message, terminal.INTERRUPTED)
     except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError) and terminal.reader_is_gone():
+            return terminal.stop(terminal.CLOSED_PIPE, 1)
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -94,4 +100,4 @@ def _link(fetched, root):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run(main)

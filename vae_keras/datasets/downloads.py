@@ -3,8 +3,6 @@
 import threading
 import time
 
-import keras
-
 GIVE_UP_SECONDS = 10  # without a first byte
 STALL_SECONDS = 60  # without another
 SAY_SO_SECONDS = 5
@@ -20,6 +18,8 @@ def fetch(url, path):
     Raises:
         OSError: Where the download fails, does not begin, or stops midway.
     """
+    import keras  # here alone: most of the package's data needs nothing of it
+
     failures = []
 
     def work():

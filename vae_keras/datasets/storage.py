@@ -4,12 +4,15 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import uuid
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 REMEDY = "set the environment variable VAE_KERAS_DATA to a folder elsewhere"
+# Names that nobody else gives; version 0.1.0 left out the package's.
+UNFINISHED = re.compile(r"\.(vae_keras-)?[0-9a-f]{32}\.tmp(\.\w+)?")
 
 
 def data_folder():
@@ -86,7 +89,7 @@ def atomic_path(path, remedy=REMEDY):
     Raises:
         OSError: As `atomic_write`.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp{path.suffix}")
+    temporary = path.with_name(f".vae_keras-{uuid.uuid4().hex}.tmp{path.suffix}")
     with explained(path.parent, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -99,10 +102,16 @@ def atomic_path(path, remedy=REMEDY):
             temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder):
-    """Removes what `atomic_path` lent to processes that were killed; none may be at work there."""
-    for path in folder.rglob(".*.tmp*"):
-        path.unlink(missing_ok=True)
+def remove_unfinished(*folders):
+    """Removes what `atomic_path` lent to processes that were killed; none may be at work there.
+
+    Args:
+        *folders: `Path`s. What lies in folders within them is left alone.
+    """
+    for folder in folders:
+        for path in folder.glob(".*.tmp*"):
+            if UNFINISHED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

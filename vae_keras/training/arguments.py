@@ -19,6 +19,8 @@ on from its last whole epoch with --resume, and ends where it would have ended. 
 --epochs it goes on to that number, finished or not: from there on the learning rate is that of a
 run of so many epochs. The Keras backend is chosen by the environment variable KERAS_BACKEND."""
 
+LAST_PORT = 65_535
+
 
 def parse(arguments=None):
     """Reads the command line.
@@ -89,8 +91,11 @@ def _check_hosts(parser, given):
     if given.coordinator is None:
         return
     host, _, port = given.coordinator.rpartition(":")
-    if not host or not port.isdigit():
-        parser.error(f"--coordinator must be HOST:PORT. Received: {given.coordinator!r}")
+    if not host or not (port.isascii() and port.isdigit() and 1 <= int(port) <= LAST_PORT):
+        parser.error(
+            f"--coordinator must be HOST:PORT, the port from 1 to {LAST_PORT}. "
+            f"Received: {given.coordinator!r}"
+        )
     if given.process_id >= given.num_processes:
         parser.error(
             f"--process-id must be less than --num-processes. "

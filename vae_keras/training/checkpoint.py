@@ -24,6 +24,7 @@ class Progress:
     Attributes:
         settings: `Settings`.
         images: String, the fingerprint of the images.
+        backend: String, that of Keras; `None` where version 0.1.0 has trained.
         history: List of dicts, the logs of each epoch.
         best: Float, the least `val_loss`.
     """
@@ -32,6 +33,7 @@ class Progress:
     images: str
     history: list = dataclasses.field(default_factory=list)
     best: float = math.inf
+    backend: str | None = None
 
     @property
     def epoch(self):
@@ -54,6 +56,15 @@ def save(vae, path, progress=None):
                 archive.writestr(ENTRY, json.dumps(dataclasses.asdict(progress)))
 
 
+def is_whole(path):
+    """Whether there is a `.keras` file at `path`, and undamaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # on arbitrary bytes `zipfile` raises a dozen kinds
+        return False
+
+
 class Checkpoint:
     """A checkpoint that has been read.
 
@@ -62,32 +73,33 @@ class Checkpoint:
         devices: `Devices`. Process 0 reads the file, and the others get it from there.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not a checkpoint.
+        ValueError: if it is damaged, or not a checkpoint.
     """
 
     def __init__(self, path, devices):
-        content = b""
-        if devices.is_writer:
-            if not path.is_file():
-                raise FileNotFoundError(
-                    f"There is nothing to resume: no {path.name} in {path.parent}. "
-                    "Without --resume a training begins."
-                )
-            content = path.read_bytes()
         self.name = str(path)
-        self._content = devices.broadcast(content)
+        self._content = devices.broadcast(path.read_bytes() if devices.is_writer else b"")
         self.progress = self._read_progress()
 
     def _read_progress(self):
         try:
-            with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
-                values = json.loads(archive.read(ENTRY))
+            values = json.loads(self._entries()[ENTRY])
             return Progress(**{**values, "settings": Settings(**values["settings"])})
-        except (zipfile.BadZipFile, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"{self.name} is not a checkpoint that this version of vae_keras.train can "
                 f"resume ({error})."
+            ) from error
+
+    def _entries(self):
+        """Returns the bytes of all entries by name; the archive has a checksum of each."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+                return {name: archive.read(name) for name in archive.namelist()}
+        except Exception as error:  # as in `is_whole`
+            raise ValueError(
+                f"{self.name} is damaged, or not a checkpoint ({error}). Put a whole copy in its "
+                f"place, or begin anew in another --output."
             ) from error
 
     def load_model(self):

@@ -103,12 +103,24 @@ def make_batches(images, settings, devices):
     """Returns the `SharedBatches` to train on and those to evaluate on.
 
     Raises:
-        ValueError: if there is no whole batch.
+        ValueError: if there is no image to learn or none held out, or no whole
+            batch.
     """
-    if len(images.train[1]) < settings.batch_size:
+    learned, held_out = (len(positions) for _, positions in (images.train, images.held_out))
+    if not learned:
         raise ValueError(
-            f"Argument --batch-size must be at most the number of images to learn, "
-            f"{len(images.train[1])}. Received: {settings.batch_size}"
+            f"There is no image to learn: all {held_out} are held out. At least a whole batch, "
+            f"{settings.batch_size}, must not be."
+        )
+    if held_out < devices.count:
+        raise ValueError(
+            f"Of {learned + held_out} images {held_out} are held out, and the loss on such images "
+            f"is measured after each epoch: at least {devices.count} must be, one for each device."
+        )
+    if learned < settings.batch_size:
+        raise ValueError(
+            f"Argument --batch-size must be at most the number of images to learn, {learned}. "
+            f"Received: {settings.batch_size}"
         )
     train = SharedBatches(*images.train, settings.batch_size, devices, settings.seed)
     return train, SharedBatches(*images.held_out, settings.batch_size, devices)

@@ -9,9 +9,8 @@ import keras
 
 from vae_keras.datasets import storage
 from vae_keras.training import checkpoint
+from vae_keras.training.output import BEST, HISTORY, LAST, SHEETS, TENSORBOARD
 from vae_keras.training.sheets import Sheets
-
-BEST, LAST, HISTORY, SHEETS = "best.keras", "last.keras", "history.csv", "sheets"
 
 
 class EpochOrder(keras.callbacks.Callback):
@@ -45,9 +44,11 @@ class Records(keras.callbacks.Callback):
         self.sheets = sheets
         self.devices = devices
 
-    def on_train_begin(self, logs=None):
-        # So that a training that is killed in its first epoch can be resumed, too.
+    def begin(self, logs=None):
+        """Writes the checkpoint, so that a training killed in its first epoch can be resumed."""
         self._save(LAST, self.progress)
+        if self.progress.history:  # the file may be lost, or a row ahead
+            write_history(self.output / HISTORY, self.progress.history)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in logs.items()}
@@ -89,17 +90,18 @@ def make_callbacks(vae, output, progress, images, batches, devices):
         batches: `SharedBatches` to train on.
         devices: `Devices`.
     """
-    callbacks = [EpochOrder(batches)]
+    order = EpochOrder(batches)
     if not devices.is_writer:
-        return callbacks
+        return [order]
     try:
         sheets = Sheets(vae, images, output / SHEETS, devices)
     except ImportError:
         sheets = None
         print("No sheets of images: they need matplotlib (`pip install matplotlib`).")
-    # Before the checkpoint, which comes last.
-    callbacks += _tensorboard(output / "tensorboard")
-    return [*callbacks, Records(output, progress, sheets, devices)]
+    records = Records(output, progress, sheets, devices)
+    # Whenever there is anything there is a checkpoint to go on from, at the end of an epoch last.
+    begin = keras.callbacks.LambdaCallback(on_train_begin=records.begin)
+    return [order, begin, *_tensorboard(output / TENSORBOARD), records]
 
 
 def _tensorboard(folder):

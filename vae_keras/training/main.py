@@ -1,6 +1,8 @@
 """One training, from the command line to the last epoch."""
 
+import contextlib
 import dataclasses
+import math
 import os
 import sys
 import time
@@ -9,14 +11,15 @@ from pathlib import Path
 
 import keras
 
-from vae_keras.datasets import storage
+from vae_keras import terminal
 from vae_keras.datasets.batches import explained
 from vae_keras.training import checkpoint, data, devices, logs, recipes
 from vae_keras.training import settings as settings_module
 from vae_keras.training.arguments import parse
+from vae_keras.training.interrupts import BetweenSteps, Interrupts
+from vae_keras.training.output import BEST, LAST, lent
 from vae_keras.training.sheets import RECONSTRUCTIONS
 
-INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C has stopped
 CLOSED_SECONDS = 2  # after which a connection to a process that is gone is closed
 
 
@@ -30,14 +33,18 @@ def main(arguments=None):
         Exit code, an integer: 0 where all went well.
     """
     given = parse(arguments)
+    output = given.output or Path("runs") / given.data
     try:
-        return _train(given, given.output or Path("runs") / given.data)
+        with Interrupts() as interrupts:
+            return _train(given, output, interrupts)
     except KeyboardInterrupt:
-        return _stop("Stopped. --resume goes on from the last whole epoch.", INTERRUPTED, given)
+        return _stop(f"Stopped{_how_to_go_on(output)}", terminal.INTERRUPTED, given)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and terminal.reader_is_gone():
+            return _stop(terminal.CLOSED_PIPE, 1, given)
         return _stop(f"Error: {error}", 1, given)
     except FloatingPointError as error:  # of a loss that is not finite
-        return _stop(f"Error: {error}\nThe files hold the last whole epoch.", 1, given)
+        return _stop(f"Error: {error}", 1, given)
     except Exception:
         if given.coordinator is None:
             raise
@@ -47,22 +54,32 @@ def main(arguments=None):
         return _stop(traceback.format_exc(), 1, given)
 
 
-def _train(given, output):
-    try:
-        found = devices.find(given.coordinator, given.num_processes, given.process_id)
-        training = prepare(given, output, found)
-    except ValueError as error:  # of a setting, a file or a checkpoint, and its text says which
-        return _stop(f"Error: {error}", 1, given)
-    training.run()
-    found.finish()
+def _train(given, output, interrupts):
+    with contextlib.ExitStack() as stack:
+        try:
+            found = devices.find(given.coordinator, given.num_processes, given.process_id)
+            if found.is_writer:  # one of several processes
+                stack.enter_context(lent(output, given.resume))
+            training = prepare(given, output, found)
+        except ValueError as error:  # of a setting, a file or a checkpoint, and its text says which
+            return _stop(f"Error: {error}", 1, given)
+        training.run(interrupts)
+        found.finish()
     return 0
 
 
+def _how_to_go_on(output):
+    if (output / LAST).exists():
+        return ". --resume goes on from the last whole epoch."
+    return " before the training began."
+
+
 def _stop(message, code, given):
-    print(f"\n{message}", file=sys.stderr, flush=True)
+    terminal.stop(message, code)
     if given.coordinator is not None:
         # Python's own exit would wait for the other processes, which may be gone.
-        sys.stdout.flush()
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
         os._exit(code)
     return code
 
@@ -73,6 +90,7 @@ class Training:
 
     Attributes:
         vae: The compiled model.
+        output: `Path` of the folder.
         progress: `checkpoint.Progress`.
         batches: `SharedBatches` to train on.
         held_out: `SharedBatches` to evaluate on.
@@ -81,24 +99,46 @@ class Training:
     """
 
     vae: keras.Model
+    output: Path
     progress: checkpoint.Progress
     batches: data.SharedBatches
     held_out: data.SharedBatches
     callbacks: list
     verbose: int
 
-    def run(self):
-        """Trains, from the first epoch that is not done."""
-        with explained(self.batches, self.held_out):
-            self.vae.fit(
-                self.batches,
-                validation_data=self.held_out,
-                initial_epoch=self.progress.epoch,
-                epochs=self.progress.settings.epochs,
-                shuffle=False,  # the batches have their order
-                callbacks=self.callbacks,
-                verbose=self.verbose,
-            )
+    def run(self, interrupts):
+        """Trains, from the first epoch that is not done.
+
+        Args:
+            interrupts: `Interrupts`.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C.
+            FloatingPointError: if the loss is not finite.
+        """
+        try:
+            with interrupts.between_steps(), explained(self.batches, self.held_out):
+                self._fit([BetweenSteps(interrupts), *self.callbacks])
+        except FloatingPointError as error:
+            what, _, _ = str(error).partition(". ")  # the rest is for who compiles a model
+            done = self.progress.epoch
+            raise FloatingPointError(
+                f"{what}. The last good model is {self.output / LAST}, "
+                f"{f'of the end of epoch {done}' if done else 'as it was before the first step'}. "
+                "Into another --output, train with a smaller --beta, a larger --batch-size or "
+                "without --mixed-precision."
+            ) from error
+
+    def _fit(self, callbacks):
+        self.vae.fit(
+            self.batches,
+            validation_data=self.held_out,
+            initial_epoch=self.progress.epoch,
+            epochs=self.progress.settings.epochs,
+            shuffle=False,  # the batches have their order
+            callbacks=callbacks,
+            verbose=self.verbose,
+        )
 
 
 def prepare(given, output, found):
@@ -117,39 +157,31 @@ def prepare(given, output, found):
         ValueError: if settings do not fit each other, the checkpoint, the
             devices, the images or the other processes.
     """
-    saved = None
+    saved, backend = None, keras.backend.backend()
     if given.resume:
-        saved = checkpoint.Checkpoint(output / logs.LAST, found)
+        saved = checkpoint.Checkpoint(output / LAST, found)
         settings = settings_module.resume(given, saved.progress)
-        progress = dataclasses.replace(saved.progress, settings=settings)
+        progress = dataclasses.replace(saved.progress, settings=settings, backend=backend)
     else:
-        _check_is_free(output, found)
         settings = settings_module.resolve(given)
     devices.check_batch_size(settings.batch_size, found)
     images = data.load(settings)
     if not given.resume:
         settings = dataclasses.replace(settings, source=images.source)
-        progress = checkpoint.Progress(settings, images.fingerprint())
+        progress = checkpoint.Progress(settings, images.fingerprint(), backend=backend)
     _check_images(images, progress, found)
     batches, held_out = data.make_batches(images, settings, found)
     vae = _make_vae(saved, settings, images.shape, len(batches), found)
     if found.is_writer:
-        storage.remove_unfinished(output)
         _announce(progress, images, found)
         if saved is not None:
             _announce_change(saved.progress.settings.epochs, settings.epochs)
+            _announce_backend(saved.progress.backend, progress.backend)
+            _check_best(output / BEST, progress)
     shown = images.first_held_out(RECONSTRUCTIONS)
     callbacks = logs.make_callbacks(vae, output, progress, shown, batches, found)
     verbose = (1 if sys.stdout.isatty() else 2) if found.is_writer else 0
-    return Training(vae, progress, batches, held_out, callbacks, verbose)
-
-
-def _check_is_free(output, found):
-    if found.is_writer and (output / logs.LAST).exists():
-        raise FileExistsError(
-            f"There is a training in {output} already. --resume goes on with it; another "
-            "--output begins a new one."
-        )
+    return Training(vae, output, progress, batches, held_out, callbacks, verbose)
 
 
 def _check_images(images, progress, found):
@@ -164,6 +196,13 @@ def _check_images(images, progress, found):
             f"Process {found.process_id} has other settings or other images than process 0. "
             "All processes take the same arguments, but for --process-id."
         )
+
+
+def _check_best(path, progress):
+    """Says where the best model is lost, and lets the best of the next epochs take its place."""
+    if progress.history and not checkpoint.is_whole(path):
+        progress.best = math.inf
+        print(f"The best model so far is lost: {path} is missing or damaged.", flush=True)
 
 
 def _make_vae(saved, settings, image_shape, steps_per_epoch, found):
@@ -199,5 +238,14 @@ def _announce_change(before, epochs):
         print(
             f"It goes on to epoch {epochs} instead of {before}: from here the learning rate is "
             f"that of a run of {epochs} epochs.",
+            flush=True,
+        )
+
+
+def _announce_backend(before, backend):
+    if before not in (backend, None):
+        print(
+            f"It goes on with KERAS_BACKEND={backend} instead of {before}: the state is the same, "
+            "the noise from here another, and so it ends near where it would have ended.",
             flush=True,
         )

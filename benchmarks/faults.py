@@ -1,0 +1,333 @@
+"""What is lost, and what is said, when something goes wrong with the programs. Nothing may be lost.
+
+    python benchmarks/faults.py [--short]
+
+Trains on drawn garments and decodes drawn photographs, in a folder of its own; kills both at random
+instants, fills their disk, starts two at once, and damages each file that they wrote. It prints a
+table, and ends with 1 if anything was lost, if anything went wrong without a word, or if a reader
+saw a traceback. The backends are those of `KERAS_BACKEND`, or all; the short form takes one.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import processes
+
+EPOCHS = 12
+PHOTOGRAPHS = 3_000  # more than are decoded without other processes
+TRAIN = ["-m", "vae_keras.train", "--data", "fashion", "--source", "synthetic"]
+TRAIN += ["--max-images", "2000", "--batch-size", "100", "--epochs", str(EPOCHS)]
+DECODE = """
+import hashlib, sys
+from vae_keras import terminal
+def main():
+    from vae_keras.datasets import load_celeba
+    try:
+        print(hashlib.sha256(load_celeba(source="real").images.tobytes()).hexdigest())
+    except (OSError, ValueError) as error:
+        return terminal.stop(f"Error: {error}", 1)
+    return 0
+terminal.run(main)
+"""
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+WAIT_SECONDS = 600
+
+
+class Campaign:
+    """The faults of one backend, and what came of each.
+
+    Args:
+        folder: `Path` to work in.
+        backend: String.
+        instants: Integer, how many for each signal.
+    """
+
+    def __init__(self, folder, backend, instants):
+        self.folder, self.backend, self.instants = folder, backend, instants
+        self.failures = 0
+        self.environment = processes.environment(backend) | {
+            "VAE_KERAS_DATA": str(folder / "data"),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+        }
+        self.environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # a user has not set it
+
+    def start(self, *arguments):
+        """Starts Python in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+
+    def run(self, *arguments):
+        """Returns `(exit code, output, what was said of errors)` of a process."""
+        process = self.start(*arguments)
+        output, said = process.communicate(timeout=WAIT_SECONDS)
+        return process.returncode, output, said
+
+    def report(self, fault, survived, said, started):
+        """Prints a row, and counts it where something was lost or a traceback seen."""
+        survived = survived and "Traceback" not in said
+        self.failures += not survived
+        lines = said.strip().splitlines() or ["-"]
+        print(
+            f"{self.backend:<11} {fault:<46} {'yes' if survived else 'NO':<4}"
+            f"{time.monotonic() - started:>6.1f} s  {lines[-1][:200]}",
+            flush=True,
+        )
+
+    # Training
+
+    def train_whole(self, output):
+        """Trains without a fault, or goes on until the end."""
+        resume = ["--resume"] if (output / "last.keras").exists() else []
+        started = time.monotonic()
+        code, _, said = self.run(*TRAIN, *resume, "--output", output)
+        if code:
+            raise RuntimeError(f"A training without a fault has failed: {said}")
+        return time.monotonic() - started
+
+    def kill_trainings(self, whole, seconds):
+        """Kills a training again and again, which goes on each time from where it was."""
+        for number in SIGNALS:
+            output = self.folder / f"killed-{number.name}"
+            for _ in range(self.instants):
+                started = time.monotonic()
+                resume = ["--resume"] if (output / "last.keras").exists() else []
+                process = self.start(*TRAIN, *resume, "--output", output)
+                time.sleep(random.uniform(0.5, seconds))
+                process.send_signal(number)
+                _, said = process.communicate(timeout=WAIT_SECONDS)
+                expected = {0, 130} if number == signal.SIGINT else {0, -number}
+                told = process.returncode != 130 or "Stopped" in said
+                survived = process.returncode in expected and told and is_consistent(output)
+                self.report(f"training: {number.name}", survived, said, started)
+            started = time.monotonic()
+            self.train_whole(output)
+            same = history(output) == history(whole)
+            self.report(f"training: resumed after each {number.name}", same, "", started)
+
+    def train_twice(self):
+        """Starts two trainings into one folder: one is refused."""
+        started, output = time.monotonic(), self.folder / "twice"
+        both = [self.start(*TRAIN, "--output", output) for _ in range(2)]
+        said = [process.communicate(timeout=WAIT_SECONDS)[1] for process in both]
+        codes = sorted(process.returncode for process in both)
+        survived = codes == [0, 1] and "already" in "".join(said) and is_consistent(output)
+        self.report("training: two at once", survived, "".join(said), started)
+
+    def fill_disk(self, whole, count):
+        """Trains on disks of several sizes, all too small."""
+        size = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
+        for share in [(index + 0.5) / count for index in range(count)]:
+            started, output = time.monotonic(), self.folder / "small"
+            with small_disk(output, int(share * size)) as is_small:
+                if not is_small:
+                    print(f"{self.backend:<11} a full disk: not tried, as it needs root")
+                    return
+                code, _, said = self.run(*TRAIN, "--output", output / "run")
+                told = code == 1 and "is full. Free some space" in said
+                survived = told and is_consistent(output / "run")
+                self.report(f"training: a disk of {share:.0%} of the size", survived, said, started)
+
+    def damage_run(self, whole):
+        """Damages each file of a finished training, which is then resumed."""
+        sheet = next((whole / "sheets").iterdir()).relative_to(whole)
+        for name in ("last.keras", "best.keras", "history.csv", sheet):
+            for kind, damage in DAMAGES.items():
+                started, output = time.monotonic(), self.folder / "damaged"
+                shutil.rmtree(output, ignore_errors=True)
+                shutil.copytree(whole, output)
+                damage(output / name)
+                code, printed, said = self.run(*TRAIN, "--resume", "--output", output)
+                if name == "last.keras":
+                    survived = code == 1 and name in said
+                elif name == "best.keras":
+                    survived = code == 0 and "The best model so far is lost" in printed
+                else:  # of sheets nothing is read
+                    survived = code == 0 and history(output) == history(whole)
+                self.report(f"training: {Path(name).name} {kind}", survived, said, started)
+
+    # Decoding
+
+    def decode_whole(self):
+        """Returns a digest of the decoded images, and the seconds that it took."""
+        started = time.monotonic()
+        code, output, said = self.run("-c", DECODE)
+        if code:
+            raise RuntimeError(f"A decoding without a fault has failed: {said}")
+        return output.split()[-1], time.monotonic() - started
+
+    def kill_decodings(self, digest, seconds):
+        """Kills a decoding again and again; the next goes on with it."""
+        for number in SIGNALS:
+            self.clear_cache()
+            for _ in range(self.instants):
+                started = time.monotonic()
+                process = self.start("-c", DECODE)
+                time.sleep(random.uniform(0.1, seconds))
+                process.send_signal(number)
+                _, said = process.communicate(timeout=WAIT_SECONDS)
+                survived = process.returncode in {0, 130, -number}
+                self.report(f"decoding: {number.name}", survived, said, started)
+            started = time.monotonic()
+            same = self.decode_whole()[0] == digest
+            self.report(f"decoding: gone on after each {number.name}", same, "", started)
+
+    def decode_twice(self, digest):
+        """Decodes in two processes at once: both give the same images."""
+        self.clear_cache()
+        started = time.monotonic()
+        both = [self.start("-c", DECODE) for _ in range(2)]
+        results = [process.communicate(timeout=WAIT_SECONDS) for process in both]
+        same = all(output.split()[-1:] == [digest] for output, _ in results)
+        self.report("decoding: two at once", same, "".join(said for _, said in results), started)
+
+    def damage_cache(self, digest):
+        """Damages each file of the cache of images: it is told, or made again, and never used."""
+        for path in sorted(self.cache().glob("celeba-*")):
+            content = path.read_bytes()
+            for kind, damage in DAMAGES.items():
+                started = time.monotonic()
+                damage(path)
+                code, output, said = self.run("-c", DECODE)
+                same = code == 0 and output.split()[-1] == digest
+                told = code == 1 and path.name in said
+                fault = f"decoding: a cache's {path.suffix} {kind}"
+                self.report(fault, same or told, said, started)
+                path.write_bytes(content)
+
+    def clear_cache(self):
+        for path in self.cache().glob("celeba-*"):
+            path.unlink()
+
+    def cache(self):
+        return self.folder / "data" / "cache"
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    for index in random.sample(range(len(content)), min(100, len(content))):
+        content[index] ^= 0xFF
+    path.write_bytes(content)
+
+
+def zero(path):
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 4)
+        file.write(bytes(size // 2))
+
+
+def swap(path):
+    """Puts another file of the same folder in its place."""
+    others = [other for other in sorted(path.parent.iterdir()) if other.is_file() and other != path]
+    path.write_bytes(others[0].read_bytes() if others else b"another file")
+
+
+DAMAGES = {"truncated": truncate, "flipped": flip, "zeroed": zero, "swapped": swap}
+DAMAGES["missing"] = lambda path: path.unlink()
+
+
+def is_consistent(output):
+    """Whether all files that a training has moved into place are whole."""
+    models = [zipfile.ZipFile(path).testzip() is None for path in output.glob("*.keras")]
+    text = history(output)
+    return all(models) and (not text or text.endswith(b"\n"))
+
+
+def history(output):
+    path = output / "history.csv"
+    return path.read_bytes() if path.exists() else b""
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """Mounts a small file system at `folder`; yields whether that is allowed here."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        is_small = subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        is_small = False
+    try:
+        yield is_small
+    finally:
+        if is_small:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def draw_photographs(folder):
+    """Writes JPEG files and a list of attributes in the layout of CelebA."""
+    import numpy as np
+    from PIL import Image
+
+    images = folder / "img_align_celeba"
+    images.mkdir(parents=True)
+    rng, rows = np.random.default_rng(0), []
+    for index in range(1, PHOTOGRAPHS + 1):
+        name = f"{index:06d}.jpg"
+        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), "uint8"))
+        small.resize((178, 218)).save(images / name)
+        rows.append(f"{name} {1 if index % 2 else -1}\n")
+    lines = [f"{PHOTOGRAPHS}\n", "Smiling\n", *rows]
+    (folder / "list_attr_celeba.txt").write_text("".join(lines))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="two minutes, on one backend")
+    short = parser.parse_args().short
+    backends = [os.environ.get("KERAS_BACKEND", "")] if os.environ.get("KERAS_BACKEND") else []
+    backends = backends or list(processes.BACKENDS[: 1 if short else 3])
+    failures = 0
+    print(f"{'backend':<11} {'fault':<46} {'kept':<4}{'seconds':>8}  what was said last")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        draw_photographs(folder / "data" / "celeba")
+        for backend in backends:
+            work = folder / backend
+            work.mkdir()
+            campaign = Campaign(work, backend, 1 if short else 20)
+            (work / "data").symlink_to(folder / "data")
+            failures += run_all(campaign, short)
+    print(f"{failures} lost, silent or with a traceback")
+    return 1 if failures else 0
+
+
+def run_all(campaign, short):
+    """Runs every fault of a backend; returns how many were not survived."""
+    whole = campaign.folder / "whole"
+    seconds = campaign.train_whole(whole)
+    campaign.kill_trainings(whole, seconds)
+    campaign.train_twice()
+    campaign.fill_disk(whole, 1 if short else 8)
+    if not short:
+        campaign.damage_run(whole)
+    digest, seconds = campaign.decode_whole()
+    campaign.kill_decodings(digest, seconds)
+    campaign.decode_twice(digest)
+    campaign.damage_cache(digest)
+    return campaign.failures
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""What the programs share: one plain sentence whatever happens, and no line but their own.
+
+Nothing here imports Keras.
+"""
+
+import codecs
+import contextlib
+import importlib
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+import sys
+
+from vae_keras import library_lines
+
+INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C has stopped
+CLOSED_PIPE = "Stopped: nobody reads what is printed here (a closed pipe)."
+
+
+def run(main):
+    """Runs a program's `main`, and ends the process with the exit code that it returns."""
+    signal.signal(signal.SIGINT, lambda *_: end_at_once())
+    codecs.register_error("plain", _plain)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started this
+            setattr(sys, name, os.fdopen(_nowhere(), "w"))
+        getattr(sys, name).reconfigure(errors="plain")
+    code = 0
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not reader_is_gone():
+            raise
+        os.dup2(_nowhere(), sys.stdout.fileno())  # or Python would fail once more as it ends
+        code = code or stop(CLOSED_PIPE, 1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback while Python ends
+    sys.exit(code)
+
+
+def stop(message, code):
+    """Says why the program stops, and returns its exit code."""
+    with contextlib.suppress(BrokenPipeError):
+        print(f"\n{message}", file=sys.stderr, flush=True)
+    return code
+
+
+def end_at_once(message="Stopped."):
+    """Ends the process as Ctrl-C does, whatever else goes on in it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{message}\n".encode())
+    os._exit(INTERRUPTED)
+
+
+def reader_is_gone():
+    """Whether what is printed goes to a pipe that nobody reads any more, such as that of `head`.
+
+    It prints an empty line: what failed before is not tried again.
+    """
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def quiet_libraries():
+    """Within the block Keras may be imported; neither there nor later do libraries chatter.
+
+    Their errors are shown, there and later. So is all else where
+    `TF_CPP_MIN_LOG_LEVEL` is set.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "keras" in sys.modules:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # errors, of all that is logged after the start
+    with _without_noise():
+        yield
+        if importlib.util.find_spec("tensorflow"):
+            # Keras imports it in any case, on JAX and PyTorch as `fit` begins. It looks for a
+            # driver then, and says so if there is none.
+            with contextlib.suppress(ImportError):
+                importlib.import_module("tensorflow").config.list_physical_devices()
+    # It warns of functions that are traced more than once.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _nowhere():
+    return os.open(os.devnull, os.O_WRONLY)
+
+
+@contextlib.contextmanager
+def _without_noise():
+    sys.stderr.flush()
+    command = [sys.executable, "-I", "-S", library_lines.__file__]
+    # Not in the group of processes that a terminal's Ctrl-C reaches.
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, start_new_session=True)
+    before = os.dup(2)
+    os.dup2(reader.stdin.fileno(), 2)
+    reader.stdin.close()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+        reader.wait()
+
+
+def _plain(error):
+    """Writes what an encoding lacks as Python would: a terminal may know only ASCII."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    bar = {"━": "="}  # as Keras itself does
+    return "".join(bar.get(c, c.encode("ascii", "backslashreplace").decode()) for c in lacking), (
+        error.end
+    )

@@ -1,0 +1,87 @@
+"""Ctrl-C: heard between two steps, and the second time at once.
+
+Raised wherever a training happens to be, as Python does it, an interrupt is lost
+where that is a library's hook, whose exceptions nobody sees.
+"""
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+
+import keras
+
+from vae_keras.terminal import end_at_once
+
+
+class Interrupts:
+    """What Ctrl-C does within the block: it raises `KeyboardInterrupt`, in `between_steps` later.
+
+    The second one ends the process, even in the middle of a compilation of minutes.
+    """
+
+    def __init__(self):
+        self._received = self._deferred = False
+
+    def __enter__(self):
+        self._before = signal.signal(signal.SIGINT, self._receive)
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        # Python calls `_receive` when its own code goes on; this is told at once.
+        self._woken_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        signal.set_wakeup_fd(self._woken_before)
+        self._writer.close()
+        self._thread.join()
+        self._reader.close()
+        signal.signal(signal.SIGINT, self._before)
+
+    @contextlib.contextmanager
+    def between_steps(self):
+        """Within the block `check` alone raises `KeyboardInterrupt`, and so does its end."""
+        self.check()
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        self.check()
+
+    def check(self):
+        """Raises `KeyboardInterrupt` if there was one."""
+        if self._received:
+            raise KeyboardInterrupt
+
+    def _receive(self, *_):
+        self._received = True
+        if not self._deferred:
+            raise KeyboardInterrupt
+
+    def _watch(self):
+        count = 0
+        while number := self._reader.recv(1):
+            count += number[0] == signal.SIGINT
+            if count == 2:
+                end_at_once("Stopped at once. --resume goes on from the last whole epoch.")
+            elif self._deferred:
+                message = "\nStopping after this step; Ctrl-C again stops at once."
+                print(message, file=sys.stderr, flush=True)
+
+
+class BetweenSteps(keras.callbacks.Callback):
+    """Checks for an interrupt before each step, of which Keras waits for none on its account."""
+
+    def __init__(self, interrupts):
+        super().__init__()
+        self.interrupts = interrupts
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.interrupts.check()
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.interrupts.check()
