@@ -154,7 +154,12 @@ def read_test_split(root, names):
         is_test = np.array([row[0] == TEST_PARTITION for row in _rows_of(names, rows, path)])
         if is_test.any():
             return is_test
-    return np.array([_hash(name) % TEST_SHARE == 0 for name in names])
+    return held_out(names)
+
+
+def held_out(names):
+    """Returns which of n files are held out by a hash of the name alone, a bool array `(n,)`."""
+    return np.array([_hash(name) % TEST_SHARE == 0 for name in names], bool)
 
 
 def _is_jpeg(name):
@@ -216,4 +221,4 @@ def _some(names):
 
 def _hash(name):
     # Not Python's own hash, which differs from one process to the next.
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big")
