@@ -9,6 +9,7 @@ import keras
 
 from vae_keras.datasets import storage
 from vae_keras.training import checkpoint
+from vae_keras.training.description import Description
 from vae_keras.training.sheets import Sheets
 
 BEST, LAST, HISTORY, SHEETS = "best.keras", "last.keras", "history.csv", "sheets"
@@ -99,7 +100,8 @@ def make_callbacks(vae, output, progress, images, batches, devices):
         print("No sheets of images: they need matplotlib (`pip install matplotlib`).")
     # Before the checkpoint, which comes last.
     callbacks += _tensorboard(output / "tensorboard")
-    return [*callbacks, Records(output, progress, sheets, devices)]
+    description = Description(output, progress.settings, images.shape[1:], len(batches.indices))
+    return [*callbacks, Records(output, progress, sheets, devices), description]
 
 
 def _tensorboard(folder):

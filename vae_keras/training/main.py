@@ -5,7 +5,6 @@ import os
 import sys
 import time
 import traceback
-from pathlib import Path
 
 import keras
 
@@ -30,10 +29,10 @@ def main(arguments=None):
     """
     given = parse(arguments)
     try:
-        return _train(given, given.output or Path("runs") / given.data)
+        return _train(given, given.output)
     except KeyboardInterrupt:
         return _stop("Stopped. --resume goes on from the last whole epoch.", INTERRUPTED, given)
-    except OSError as error:
+    except (OSError, ImportError) as error:
         return _stop(f"Error: {error}", 1, given)
     except FloatingPointError as error:  # of a loss that is not finite
         return _stop(f"Error: {error}\nThe files hold the last whole epoch.", 1, given)
