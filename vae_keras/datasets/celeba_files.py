@@ -80,7 +80,7 @@ class ZipImages:
 def has_any(root):
     """Returns whether `root` holds anything of CelebA, whole or not."""
     names = [IMAGES, f"{IMAGES}.zip", f"{ATTRIBUTES}.txt", f"{ATTRIBUTES}.csv"]
-    return any((root / name).exists() for name in names)
+    return any((root / name).exists() for name in names) or any(root.rglob("*.parquet"))
 
 
 def find_images(root):
@@ -97,7 +97,8 @@ def find_images(root):
             return images
     raise FileNotFoundError(
         f"No CelebA images in {root}: expected JPEG files in the folder {IMAGES}/ or in the "
-        f"archive {IMAGES}.zip. `python -m vae_keras.datasets celeba` says how to get them."
+        f"archive {IMAGES}.zip, or parquet files. "
+        "`python -m vae_keras.datasets celeba` says how to get them."
     )
 
 
