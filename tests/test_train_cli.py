@@ -24,6 +24,7 @@ from vae_keras.training import checkpoint, devices, logs, recipes
 from vae_keras.training.devices import Devices
 
 SIZES = (300, 60)
+PRODUCTS = {"best.keras", "last.keras", "history.csv", "settings.json", "README.md"}
 FASHION = ["--data", "fashion", "--source", "synthetic", "--epochs", "3", "--batch-size", "64"]
 HOSTS = ["--num-processes", "2", "--process-id", "0"]
 
@@ -152,7 +153,7 @@ def refusal(capsys, *arguments):
 
 def test_a_training_leaves_its_models_history_and_sheets(trained):
     sheets = {f"sheets/{name}-000{e}.png" for name in ("samples", "reconstructions") for e in "123"}
-    assert files(trained) == {"best.keras", "last.keras", "history.csv"} | sheets
+    assert files(trained) == PRODUCTS | sheets
     for name in sheets:
         assert (trained / name).read_bytes().startswith(b"\x89PNG")
 
@@ -190,7 +191,7 @@ def test_without_matplotlib_there_are_no_sheets_and_one_line_says_so(tmp_path, m
     monkeypatch.setitem(sys.modules, "vae_keras.plots", None)
     monkeypatch.delattr(vae_keras, "plots", raising=False)
     assert main([*FASHION, "--epochs", "1", "--output", str(tmp_path)]) == 0
-    assert files(tmp_path) == {"best.keras", "last.keras", "history.csv"}
+    assert files(tmp_path) == PRODUCTS
     assert "No sheets of images: they need matplotlib" in capsys.readouterr().out
 
 
@@ -432,7 +433,7 @@ def test_more_than_all_images_are_no_batch(tmp_path, capsys):
     [
         ([], "--data is required"),
         (["--resume"], "--data is required"),
-        (["--data", "dogs"], "invalid choice: 'dogs'"),
+        (["--data", "dogs"], "--data: must be fashion, faces, or a folder or zip archive"),
         ([*FASHION, "--epochs", "0"], "--epochs: must be an integer >= 1. Received: 0"),
         ([*FASHION, "--batch-size", "x"], "--batch-size: must be an integer >= 1. Received: x"),
         ([*FASHION, "--beta", "-1"], "--beta: must be a number >= 0. Received: -1"),

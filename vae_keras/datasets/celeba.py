@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_keras.datasets import celeba_files, decode_cache, decoding, storage, synthetic
+from vae_keras.datasets import (
+    celeba_files,
+    celeba_parquet,
+    decode_cache,
+    decoding,
+    storage,
+    synthetic,
+)
 from vae_keras.datasets.sources import requested
 from vae_keras.datasets.synthetic import faces
 
@@ -53,17 +60,18 @@ def load_celeba(root=None, image_size=64, source="auto"):
     Args:
         root: Folder that holds `img_align_celeba/` or `img_align_celeba.zip`,
             `list_attr_celeba.txt` or `.csv`, and perhaps `list_eval_partition.txt`
-            or `.csv`. Defaults to `celeba/` in the data folder.
+            or `.csv`; or else the parquet files of Hugging Face, in folders or not,
+            whose names tell the test split. Defaults to `celeba/` in the data folder.
         image_size: Integer, height and width of the images returned.
         source: `"real"`, `"synthetic"` or `"auto"`: the files in `root`, else
             synthetic faces. The environment variable `VAE_KERAS_SOURCE`
             overrides `"auto"`.
 
     Returns:
-        A `CelebA`, its images in the order of their file names. Rows of the lists
-        without an image are left out, and counted in print. Without an
-        official partition that holds test images, a hash of the file name holds
-        out one image in ten, whatever other files there are.
+        A `CelebA`, its images in the order of their file names, and of the rows in
+        parquet files. Rows of the lists without an image are left out, and counted
+        in print. Without an official partition that holds test images, a hash of
+        the file name holds out one image in ten, whatever other files there are.
 
     Raises:
         FileNotFoundError: If images or attributes are missing.
@@ -128,10 +136,7 @@ def _root(root):
 
 
 def _load_real(root, image_size):
-    files = celeba_files.find_images(root)
-    attributes, attribute_names = celeba_files.read_attributes(root, files.names)
-    is_test = celeba_files.read_test_split(root, files.names)
-
+    files, (attributes, attribute_names), is_test = _read_files(root)
     key = storage.fingerprint([files.fingerprint.encode(), DECODER_VERSION])
     with decoding.Decoder(len(files.names)) as decoder:
         images = decode_cache.cached_images(
@@ -141,6 +146,18 @@ def _load_real(root, image_size):
             "Decoding CelebA, once",
         )
     return CelebA(images, attributes, attribute_names, is_test, "real", None)
+
+
+def _read_files(root):
+    """Returns the images under `root`, their attributes with names, and which are held out."""
+    jpegs = (celeba_files.IMAGES, f"{celeba_files.IMAGES}.zip")
+    has_jpegs = any((root / name).exists() for name in jpegs)
+    if not has_jpegs and celeba_parquet.find_files(root):
+        files = celeba_parquet.ParquetImages(root)
+        return files, files.read_attributes(), files.read_test_split()
+    files = celeba_files.find_images(root)
+    attributes = celeba_files.read_attributes(root, files.names)
+    return files, attributes, celeba_files.read_test_split(root, files.names)
 
 
 def _decode(files, names, image_size, decoder):

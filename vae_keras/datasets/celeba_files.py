@@ -119,7 +119,7 @@ def _check_can_unpack(path, archive, entry):
 def has_any(root):
     """Returns whether `root` holds anything of CelebA, whole or not."""
     names = [IMAGES, f"{IMAGES}.zip", f"{ATTRIBUTES}.txt", f"{ATTRIBUTES}.csv"]
-    return any((root / name).exists() for name in names)
+    return any((root / name).exists() for name in names) or any(root.rglob("*.parquet"))
 
 
 def find_images(root):
@@ -136,7 +136,8 @@ def find_images(root):
             return images
     raise FileNotFoundError(
         f"No CelebA images in {root}: expected JPEG files in the folder {IMAGES}/ or in the "
-        f"archive {IMAGES}.zip. `python -m vae_keras.datasets celeba` says how to get them."
+        f"archive {IMAGES}.zip, or parquet files. "
+        "`python -m vae_keras.datasets celeba` says how to get them."
     )
 
 
@@ -214,7 +215,12 @@ def read_test_split(root, names):
         is_test = np.array([row[0] == TEST_PARTITION for row in lists.rows_of(names, rows, path)])
         if is_test.any():
             return is_test
-    return np.array([_hash(name) % TEST_SHARE == 0 for name in names])
+    return held_out(names)
+
+
+def held_out(names):
+    """Returns which of n files are held out by a hash of the name alone, a bool array `(n,)`."""
+    return np.array([_hash(name) % TEST_SHARE == 0 for name in names], bool)
 
 
 def _is_jpeg(name):

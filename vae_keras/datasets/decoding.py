@@ -1,4 +1,4 @@
-"""Many JPEG files decoded at once, by processes that know nothing else.
+"""Many JPEG and PNG files decoded at once, by processes that know nothing else.
 
 Threads would wait for each other, as a third of the work holds Python's lock.
 """
@@ -40,25 +40,26 @@ class Decoder:
             process.kill()
             process.communicate()
 
-    def __call__(self, contents, image_size):
+    def __call__(self, contents, image_size, crop=jpeg.CROP, mode="RGB"):
         """Decodes images of one size.
 
         Args:
-            contents: List of n JPEG files, bytes.
+            contents: List of n JPEG or PNG files, bytes.
             image_size: Integer, pixels along the side.
+            crop, mode: As `jpeg.decode` takes them.
 
         Returns:
-            uint8 array `(n, image_size, image_size, 3)`, or, where an image cannot be
+            uint8 array `(n, image_size, image_size, len(mode))`, or, where an image cannot be
             decoded, its position and why: an integer and a string.
 
         Raises:
             OSError: Where a process has died.
         """
         decode_all = jpeg.decode_all if self._is_here else self._decode_elsewhere
-        images = decode_all(contents, image_size)
+        images = decode_all(contents, image_size, crop, mode)
         if isinstance(images, tuple):
             return images
-        return np.frombuffer(images, "uint8").reshape(len(contents), image_size, image_size, 3)
+        return np.frombuffer(images, "uint8").reshape(len(contents), image_size, image_size, -1)
 
     def _decode_elsewhere(self, *request):
         with self._starting:

@@ -7,17 +7,20 @@ from pathlib import Path
 from vae_keras import likelihoods
 from vae_keras.datasets.sources import SOURCES
 from vae_keras.training.devices.peers import CONNECT_SECONDS
-from vae_keras.training.recipes import RECIPES
+from vae_keras.training.recipes import RECIPES, is_own
 
 DESCRIPTION = """Trains a VAE on garments (`fashion`: Fashion-MNIST) or `faces` (CelebA), with the
-recipe of the notebooks. All accelerators of this machine are used."""
+recipe of the notebooks, or on images of your own: the JPEG and PNG files of a folder, with all
+folders in it, or of a zip archive, with the recipe of the faces. They are cropped to the square in
+the middle; one in ten is held out. All accelerators of this machine are used."""
 
 EPILOG = """The folder --output receives best.keras and last.keras (keras.saving.load_model reads
-them once vae_keras is imported), history.csv, sheets/ with reconstructions and samples after each
-epoch, and tensorboard/ where TensorBoard is installed. A run that was stopped, by whatever, goes
-on from its last whole epoch with --resume, and ends where it would have ended. With --resume
---epochs it goes on to that number, finished or not: from there on the learning rate is that of a
-run of so many epochs. The Keras backend is chosen by the environment variable KERAS_BACKEND."""
+them once vae_keras is imported), a README.md that says how, settings.json, history.csv, sheets/
+with reconstructions and samples after each epoch, and tensorboard/ where TensorBoard is installed.
+A run that was stopped, by whatever, goes on from its last whole epoch with --resume, and ends where
+it would have ended. With --resume --epochs it goes on to that number, finished or not: from there
+on the learning rate is that of a run of so many epochs. The Keras backend is chosen by the
+environment variable KERAS_BACKEND."""
 
 LAST_PORT = 65_535
 
@@ -38,12 +41,21 @@ def parse(arguments=None):
     given = parser.parse_args(arguments)
     if given.data is None and (given.output is None or not given.resume):
         parser.error("--data is required, except with --resume and --output")
+    if given.output is None:
+        given.output = Path("runs") / (Path(given.data).name.removesuffix(".zip") or "images")
+    _check_output(parser, given)
     _check_hosts(parser, given)
     return given
 
 
 def _add_training(group):
-    group.add_argument("--data", choices=RECIPES, help="which images to learn")
+    group.add_argument(
+        "--data",
+        type=_data,
+        metavar="{" + ",".join([*RECIPES, "FOLDER", "ZIP"]) + "}",
+        help="which images to learn",
+    )
+    group.add_argument("--image-size", type=_positive, help="pixels along the side, " + _sizes())
     group.add_argument(
         "--source", choices=SOURCES, help="files, synthetic images, or whatever is there (auto)"
     )
@@ -84,6 +96,16 @@ def _add_hosts(group):
     group.add_argument("--process-id", type=_natural, help="0 writes the output")
 
 
+def _check_output(parser, given):
+    if given.data is None or not is_own(given.data):
+        return
+    if given.output.resolve().is_relative_to(Path(given.data).resolve()):
+        parser.error(
+            f"--output must be outside of the folder of the images, {given.data}, or its sheets "
+            f"would be learned, too. Received: {given.output}"
+        )
+
+
 def _check_hosts(parser, given):
     hosts = (given.coordinator, given.num_processes, given.process_id)
     if None in hosts and hosts != (None, None, None):
@@ -101,6 +123,23 @@ def _check_hosts(parser, given):
             f"--process-id must be less than --num-processes. "
             f"Received: {given.process_id} of {given.num_processes}"
         )
+
+
+def _data(text):
+    path = Path(text).expanduser()
+    if not is_own(text):
+        return text
+    if not path.exists():
+        raise argparse.ArgumentTypeError(
+            f"must be {', '.join(RECIPES)}, or a folder or zip archive of images. Received: "
+            f"{text}, and there is nothing of that name"
+        )
+    return str(path.resolve())
+
+
+def _sizes():
+    sizes = {data: recipe.image_size for data, recipe in RECIPES.items() if recipe.image_size}
+    return ", ".join(f"{size} for {data}" for data, size in sizes.items())
 
 
 def _defaults(name):

@@ -1,11 +1,13 @@
 """The images of a training, and who gets which of them."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from vae_keras import datasets
 from vae_keras.datasets import ImageBatches, storage
+from vae_keras.training.recipes import find_recipe
 
 FINGERPRINTED = 256  # images looked at, evenly spaced
 
@@ -17,11 +19,13 @@ class Images(NamedTuple):
         train, held_out: Each a pair: a uint8 array `(n, height, width,
             channels)`, perhaps memory-mapped, and the positions in it.
         source: `"real"` or `"synthetic"`.
+        files: String that changes with the files, where they are the user's own.
     """
 
     train: tuple
     held_out: tuple
     source: str
+    files: str = ""
 
     @property
     def shape(self):
@@ -30,7 +34,7 @@ class Images(NamedTuple):
 
     def fingerprint(self):
         """Returns a string that changes with the images."""
-        parts = []
+        parts = [self.files.encode()] if self.files else []
         for array, positions in (self.train, self.held_out):
             some = positions[:: max(1, len(positions) // FINGERPRINTED)]
             parts += [str((len(positions), array.shape[1:])).encode(), array[some].tobytes()]
@@ -44,7 +48,8 @@ class Images(NamedTuple):
 
 def load(settings):
     """Loads the images that `settings`, a `Settings`, name."""
-    images = {"fashion": _load_fashion, "faces": _load_faces}[settings.data](settings.source)
+    loaders = {"fashion": _load_fashion, "faces": _load_faces}
+    images = loaders.get(settings.data, _load_own)(settings)
     (train, positions), (held_out, held_out_positions) = images.train, images.held_out
     count = settings.max_images
     return images._replace(
@@ -52,8 +57,8 @@ def load(settings):
     )
 
 
-def _load_fashion(source):
-    source = datasets.fashion_mnist.find_source(source)
+def _load_fashion(settings):
+    source = datasets.fashion_mnist.find_source(settings.source)
     arrays = [_to_bytes(images) for images, _ in datasets.load_fashion_mnist(source)]
     train, held_out = ((array, np.arange(len(array))) for array in arrays)
     return Images(train, held_out, source)
@@ -64,10 +69,29 @@ def _to_bytes(images):
     return np.rint(255 * images).astype("uint8")
 
 
-def _load_faces(source):
-    faces = datasets.load_celeba(source=source)
-    train, held_out = np.flatnonzero(~faces.is_test), np.flatnonzero(faces.is_test)
-    return Images((faces.images, train), (faces.images, held_out), faces.source)
+def _load_faces(settings):
+    faces = datasets.load_celeba(image_size=_image_size(settings), source=settings.source)
+    return Images(*_split(faces), faces.source)
+
+
+def _load_own(settings):
+    if not Path(settings.data).exists():
+        raise FileNotFoundError(
+            f"The images that were learned are no longer in {settings.data}. --data says where "
+            "they are now."
+        )
+    own = datasets.load_images(settings.data, _image_size(settings))
+    return Images(*_split(own), "real", own.fingerprint)
+
+
+def _image_size(settings):
+    return settings.image_size or find_recipe(settings.data).image_size
+
+
+def _split(loaded):
+    """Returns the pairs of what is learned and of what is held out."""
+    train, held_out = np.flatnonzero(~loaded.is_test), np.flatnonzero(loaded.is_test)
+    return (loaded.images, train), (loaded.images, held_out)
 
 
 class SharedBatches(ImageBatches):

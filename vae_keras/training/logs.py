@@ -9,6 +9,7 @@ import keras
 
 from vae_keras.datasets import storage
 from vae_keras.training import checkpoint
+from vae_keras.training.description import Description
 from vae_keras.training.output import BEST, HISTORY, LAST, SHEETS, TENSORBOARD
 from vae_keras.training.sheets import Sheets
 
@@ -101,7 +102,8 @@ def make_callbacks(vae, output, progress, images, batches, devices):
     records = Records(output, progress, sheets, devices)
     # Whenever there is anything there is a checkpoint to go on from, at the end of an epoch last.
     begin = keras.callbacks.LambdaCallback(on_train_begin=records.begin)
-    return [order, begin, *_tensorboard(output / TENSORBOARD), records]
+    description = Description(output, progress.settings, images.shape[1:], len(batches.indices))
+    return [order, begin, *_tensorboard(output / TENSORBOARD), records, description]
 
 
 def _tensorboard(folder):

@@ -33,13 +33,13 @@ def main(arguments=None):
         Exit code, an integer: 0 where all went well.
     """
     given = parse(arguments)
-    output = given.output or Path("runs") / given.data
+    output = given.output
     try:
         with Interrupts() as interrupts:
             return _train(given, output, interrupts)
     except KeyboardInterrupt:
         return _stop(f"Stopped{_how_to_go_on(output)}", terminal.INTERRUPTED, given)
-    except OSError as error:
+    except (OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError) and terminal.reader_is_gone():
             return _stop(terminal.CLOSED_PIPE, 1, given)
         return _stop(f"Error: {error}", 1, given)

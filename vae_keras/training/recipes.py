@@ -14,6 +14,7 @@ class Recipe:
     Attributes:
         networks: Function of `image_shape` and `latent_dim` that returns an
             encoder and a decoder.
+        image_size: Integer, pixels along the side; `None` where the data has one size.
         peak_learning_rate: Float, reached after a tenth of the steps.
         adam: Dict, further arguments of `FusedAdam`.
     """
@@ -23,6 +24,7 @@ class Recipe:
     batch_size: int
     latent_dim: int
     likelihood: str
+    image_size: int | None
     peak_learning_rate: float
     adam: dict = dataclasses.field(default_factory=dict)
 
@@ -34,6 +36,7 @@ RECIPES = {
         batch_size=128,
         latent_dim=2,
         likelihood="bernoulli",
+        image_size=None,
         peak_learning_rate=5e-3,
     ),
     # The gradients grow a hundredfold while the Gaussian's scale shrinks: Adam's estimate of
@@ -44,15 +47,29 @@ RECIPES = {
         32,
         64,
         "gaussian",
+        64,
         2e-3,
         {"beta_2": 0.99, "global_clipnorm": 2e4},
     ),
 }
 
 
+IMAGE_SIZE_STEP = 16  # what the strides of `networks.convolutional` divide
+
+
+def is_own(data):
+    """Returns whether `data` is a place of images of one's own, not the name of a recipe."""
+    return data not in RECIPES
+
+
+def find_recipe(data):
+    """Returns the `Recipe` of `data`: that of the faces for images of one's own."""
+    return RECIPES["faces" if is_own(data) else data]
+
+
 def make_vae(settings, image_shape):
     """Builds the VAE that `settings`, a `Settings`, describe, for images of that shape."""
-    encoder, decoder = RECIPES[settings.data].networks(
+    encoder, decoder = find_recipe(settings.data).networks(
         image_shape=image_shape, latent_dim=settings.latent_dim
     )
     return VAE(encoder, decoder, likelihood=settings.likelihood, beta=settings.beta)
@@ -61,7 +78,7 @@ def make_vae(settings, image_shape):
 def compile_vae(vae, settings, steps_per_epoch):
     """Compiles `vae` for a training of `settings.epochs` epochs of so many steps."""
     schedule = _schedule(settings, steps_per_epoch)
-    vae.compile(FusedAdam(schedule, **RECIPES[settings.data].adam))
+    vae.compile(FusedAdam(schedule, **find_recipe(settings.data).adam))
     vae.optimizer.build(vae.trainable_variables)
 
 
@@ -76,5 +93,5 @@ def change_epochs(vae, settings, steps_per_epoch):
 
 
 def _schedule(settings, steps_per_epoch):
-    peak = RECIPES[settings.data].peak_learning_rate
+    peak = find_recipe(settings.data).peak_learning_rate
     return warmup_and_cosine(peak, settings.epochs * steps_per_epoch)

@@ -2,12 +2,18 @@
 
 import dataclasses
 
-from vae_keras.training.recipes import RECIPES
+from vae_keras.training.recipes import IMAGE_SIZE_STEP, find_recipe, is_own
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of a training, each of the argument of its name."""
+    """The settings of a training, each of the argument of its name.
+
+    Attributes:
+        data: The name of a recipe, or the path of images of one's own.
+        image_size: `None` where the data has one size, and in a checkpoint from
+            before there was a choice.
+    """
 
     data: str
     source: str
@@ -19,11 +25,21 @@ class Settings:
     likelihood: str
     mixed_precision: str | None
     seed: int
+    image_size: int | None = None
 
 
 def resolve(given):
-    """Returns the `Settings` of a new training: what was given, else the recipe's."""
-    recipe = RECIPES[given.data]
+    """Returns the `Settings` of a new training: what was given, else the recipe's.
+
+    Raises:
+        ValueError: if settings do not fit the data.
+    """
+    recipe = find_recipe(given.data)
+    _check_image_size(given.image_size, recipe)
+    if is_own(given.data) and given.source == "synthetic":
+        raise ValueError(
+            "Argument --source synthetic draws garments or faces; images of your own are files."
+        )
     defaults = {"source": "auto", "beta": 1.0, "seed": 0, **vars(recipe)}
     values = {name: getattr(given, name) for name in _names()}
     return Settings(
@@ -40,9 +56,12 @@ def resume(given, progress):
 
     Raises:
         ValueError: if another setting differs from the checkpoint's, or if
-            more epochs are done than were given.
+            more epochs are done than were given. Images of one's own may have
+            been moved.
     """
     saved = progress.settings
+    if given.data is not None and is_own(given.data) and is_own(saved.data):
+        saved = dataclasses.replace(saved, data=given.data)
     epochs = saved.epochs if given.epochs is None else given.epochs
     for name in _names():
         wanted, was = getattr(given, name), getattr(saved, name)
@@ -57,6 +76,20 @@ def resume(given, progress):
             f"done, for --resume to go on. Received: {epochs}"
         )
     return dataclasses.replace(saved, epochs=epochs)
+
+
+def _check_image_size(size, recipe):
+    if size is None:
+        return
+    if recipe.image_size is None:
+        raise ValueError(
+            f"Argument --image-size is for faces and for images of your own: garments have one "
+            f"size. Received: {size}"
+        )
+    if size % IMAGE_SIZE_STEP:
+        raise ValueError(
+            f"Argument --image-size must be a multiple of {IMAGE_SIZE_STEP}. Received: {size}"
+        )
 
 
 def _names():
