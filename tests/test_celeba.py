@@ -693,7 +693,9 @@ def test_images_among_which_a_process_died_are_named(root, processes, monkeypatc
 
     popen = decoding.subprocess.Popen
     monkeypatch.setattr(decoding.subprocess, "Popen", killed)
-    with pytest.raises(OSError, match=f"too large is among {NAMES[0]} to {NAMES[11]}"):
+    with pytest.raises(
+        OSError, match=f"an image that is too large is among {NAMES[0]} to {NAMES[11]}"
+    ):
         load_celeba(root, image_size=16)
 
 

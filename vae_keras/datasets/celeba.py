@@ -167,8 +167,8 @@ def _decode(files, names, image_size, decoder):
     contents = [_read(files, name) for name in names]
     try:
         images = decoder(contents, image_size)
-    except OSError as error:
-        where = f"one that is too large is among {names[0]} to {names[-1]}"
+    except decoding.ProcessEnded as error:
+        where = f"an image that is too large is among {names[0]} to {names[-1]}"
         raise OSError(f"{error} If that does not help, {where}.") from error
     if isinstance(images, tuple):
         position, reason = images

@@ -17,6 +17,10 @@ from vae_keras.datasets import jpeg
 FEW = 1_000  # images that are decoded before other processes have started
 
 
+class ProcessEnded(OSError):
+    """A process has died, with no word on which image it was at."""
+
+
 class Decoder:
     """Decodes what several threads give it, each piece in a process of its own.
 
@@ -53,7 +57,7 @@ class Decoder:
             decoded, its position and why: an integer and a string.
 
         Raises:
-            OSError: Where a process has died.
+            ProcessEnded: Where a process has died.
         """
         decode_all = jpeg.decode_all if self._is_here else self._decode_elsewhere
         images = decode_all(contents, image_size, crop, mode)
@@ -71,7 +75,7 @@ class Decoder:
             process.stdin.flush()
             return pickle.load(process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise OSError(
+            raise ProcessEnded(
                 "A process that decodes images has ended before its work was done, for want of "
                 "memory perhaps. Run this again: it goes on from there."
             ) from error

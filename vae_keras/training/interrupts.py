@@ -32,9 +32,11 @@ class Interrupts:
         self._woken_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
+        self._hook_before, sys.unraisablehook = sys.unraisablehook, self._ignore
         return self
 
     def __exit__(self, *_):
+        sys.unraisablehook = self._hook_before
         signal.set_wakeup_fd(self._woken_before)
         self._writer.close()
         self._thread.join()
@@ -61,6 +63,11 @@ class Interrupts:
         self._received = True
         if not self._deferred:
             raise KeyboardInterrupt
+
+    def _ignore(self, unraisable):
+        # An interrupt that is lost is not forgotten: `check` raises it.
+        if unraisable.exc_type is not KeyboardInterrupt:
+            self._hook_before(unraisable)
 
     def _watch(self):
         count = 0
