@@ -77,7 +77,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, capsys):
     assert "of epoch 1: {'loss': " in message
     last = tmp_path / "last.keras"
     assert f"The last good model is {last}, as it was before the first step. Into" in message
-    assert files(tmp_path) == {"last.keras"}
+    assert files(tmp_path) == {"last.keras", "README.md", "settings.json"}
     assert all(np.isfinite(array).all() for array in weights(last))
 
 
