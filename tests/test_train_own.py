@@ -1,5 +1,6 @@
 """`python -m vae_keras.train` on images of one's own, and what its folder says about itself."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -13,7 +14,8 @@ from PIL import Image
 
 from vae_keras.likelihoods import Gaussian
 from vae_keras.train import main
-from vae_keras.training import description, logs
+from vae_keras.training import data, description, logs
+from vae_keras.training.settings import Settings
 
 QUICK = ["--image-size", "16", "--epochs", "1", "--batch-size", "8"]
 
@@ -129,6 +131,17 @@ def test_other_images_are_refused(run, photos, tmp_path, capsys, change):
     shutil.copy(other / "2.png", other / ("x.png" if change == "one more" else "4.png"))
     said = refusal(capsys, "--resume", "--output", run, "--data", other)
     assert "The images are not those that the checkpoint was trained on" in said
+
+
+def test_one_other_image_among_many_is_noticed(photos, tmp_path, monkeypatch):
+    """Of many images only some are compared pixel by pixel; of the files all are."""
+    monkeypatch.setattr(data, "FINGERPRINTED", 1)
+    settings = Settings(str(photos), "real", None, 1, 8, 2, 1.0, "gaussian", None, 0, 16)
+    before = data.load(settings).fingerprint()
+    assert data.load(settings).fingerprint() == before
+    other = shutil.copytree(photos, tmp_path / "other")
+    shutil.copy(other / "2.png", other / "4.png")
+    assert data.load(dataclasses.replace(settings, data=str(other))).fingerprint() != before
 
 
 @pytest.mark.parametrize("data", ["faces", "fashion"])
