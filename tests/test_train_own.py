@@ -1,5 +1,7 @@
 """`python -m vae_keras.train` on images of one's own, and what its folder says about itself."""
 
+import dataclasses
+import functools
 import json
 import re
 import shutil
@@ -11,22 +13,36 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vae_keras import networks
 from vae_keras.likelihoods import Gaussian
 from vae_keras.train import main
-from vae_keras.training import description, logs
+from vae_keras.training import data, description, logs, recipes
+from vae_keras.training.settings import Settings
 
 QUICK = ["--image-size", "16", "--epochs", "1", "--batch-size", "8"]
 
 
+def use_data_folder(patch, tmp_path_factory):
+    patch.setenv("VAE_KERAS_DATA", str(tmp_path_factory.getbasetemp() / "data"))
+    patch.setattr(logs, "_tensorboard", lambda folder: [])
+
+
+def make_quick(patch):
+    """Trains a network that is compiled in no time, and draws no sheets."""
+
+    def no_sheets(*_):
+        raise ImportError
+
+    patch.setattr(logs, "Sheets", no_sheets)
+    small = functools.partial(networks.dense, units=(8,))
+    quick = dataclasses.replace(recipes.RECIPES["faces"], networks=small)
+    patch.setitem(recipes.RECIPES, "faces", quick)
+
+
 @pytest.fixture(autouse=True)
-def _data_folder(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path_factory.getbasetemp() / "data"))
-    find_spec = logs.importlib.util.find_spec
-    monkeypatch.setattr(
-        logs.importlib.util,
-        "find_spec",
-        lambda name, *rest: None if name == "tensorboard" else find_spec(name, *rest),
-    )
+def _quick(monkeypatch, tmp_path_factory):
+    use_data_folder(monkeypatch, tmp_path_factory)
+    make_quick(monkeypatch)
 
 
 def write_images(folder, mode="RGB", count=40):
@@ -48,7 +64,8 @@ def trained(photos, tmp_path_factory):
     """The output of a training on the photos."""
     output = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VAE_KERAS_DATA", str(tmp_path_factory.getbasetemp() / "data"))
+        use_data_folder(patch, tmp_path_factory)
+        make_quick(patch)
         assert main(["--data", str(photos), *QUICK, "--output", str(output)]) == 0
     return output
 
@@ -79,20 +96,26 @@ def wrong_usage(capsys, *arguments):
 # Training
 
 
-def test_the_images_of_a_folder_are_learned_with_the_recipe_of_faces(trained):
+def test_the_images_of_a_folder_are_learned(trained):
     vae = keras.saving.load_model(trained / "last.keras")
     assert vae.generate(2).shape == (2, 16, 16, 3)
-    assert isinstance(vae.likelihood, Gaussian)
-    assert vae.code_shape == (64,)
 
 
-def test_grey_images_in_a_zip_give_a_model_of_one_channel(tmp_path, monkeypatch, capsys):
+def test_grey_images_in_a_zip_give_a_model_of_one_channel_with_the_recipe_of_faces(
+    tmp_path, monkeypatch, capsys, tmp_path_factory
+):
+    monkeypatch.undo()
+    use_data_folder(monkeypatch, tmp_path_factory)
     write_images(tmp_path / "grey", mode="L")
     shutil.make_archive(tmp_path / "grey", "zip", tmp_path / "grey")
     monkeypatch.chdir(tmp_path)
     assert main(["--data", "grey.zip", *QUICK]) == 0
     vae = keras.saving.load_model(tmp_path / "runs" / "grey" / "last.keras")
     assert vae.generate(1).shape == (1, 16, 16, 1)
+    assert vae.code_shape == (64,)
+    assert isinstance(vae.likelihood, Gaussian)
+    assert isinstance(vae.encoder.layers[1], keras.layers.Conv2D)
+    assert (tmp_path / "runs" / "grey" / "sheets" / "samples-0001.png").exists()
     assert f"real images ({tmp_path / 'grey.zip'})" in capsys.readouterr().out
 
 
@@ -129,6 +152,17 @@ def test_other_images_are_refused(run, photos, tmp_path, capsys, change):
     shutil.copy(other / "2.png", other / ("x.png" if change == "one more" else "4.png"))
     said = refusal(capsys, "--resume", "--output", run, "--data", other)
     assert "The images are not those that the checkpoint was trained on" in said
+
+
+def test_one_other_image_among_many_is_noticed(photos, tmp_path, monkeypatch):
+    """Of many images only some are compared pixel by pixel; of the files all are."""
+    monkeypatch.setattr(data, "FINGERPRINTED", 1)
+    settings = Settings(str(photos), "real", None, 1, 8, 2, 1.0, "gaussian", None, 0, 16)
+    before = data.load(settings).fingerprint()
+    assert data.load(settings).fingerprint() == before
+    other = shutil.copytree(photos, tmp_path / "other")
+    shutil.copy(other / "2.png", other / "4.png")
+    assert data.load(dataclasses.replace(settings, data=str(other))).fingerprint() != before
 
 
 @pytest.mark.parametrize("data", ["faces", "fashion"])
@@ -215,16 +249,18 @@ def test_the_readme_says_how_to_go_on(run, monkeypatch, capsys):
     monkeypatch.chdir(run)
     (commands,) = re.findall("```sh\n(.*?)```", (run / "README.md").read_text(), re.DOTALL)
     for command in commands.splitlines():
-        assert command.startswith("python -m vae_keras.train ")
-        assert main(command.split()[3:]) == 0
+        backend, program, arguments = command.partition(" python -m vae_keras.train ")
+        assert (backend, bool(program)) == (f"KERAS_BACKEND={keras.backend.backend()}", True)
+        assert main(arguments.split()) == 0
     assert "after epoch 1 of 2" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [description.README, description.SETTINGS])
-def test_a_file_of_the_same_name_is_not_written_over(photos, tmp_path, capsys, name):
-    mine = "# Mine: python -m vae_keras.train\n"
-    (tmp_path / name).write_text(mine)
+def test_files_of_the_same_names_are_not_written_over(photos, tmp_path, capsys):
+    mine, folder = tmp_path / description.README, tmp_path / description.SETTINGS
+    mine.write_text("# Mine: python -m vae_keras.train\n")
+    folder.mkdir()
     assert main(["--data", str(photos), *QUICK, "--output", str(tmp_path)]) == 0
-    assert (tmp_path / name).read_text() == mine
-    said = f"{tmp_path / name} is of something else, and is left as it is."
-    assert said in capsys.readouterr().out
+    assert mine.read_text() == "# Mine: python -m vae_keras.train\n"
+    said = capsys.readouterr().out
+    for path in (mine, folder):
+        assert f"{path} is of something else, and is left as it is." in said

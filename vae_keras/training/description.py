@@ -40,8 +40,8 @@ decoded = vae.decode(codes)
 Go on with the training, where it was stopped or to another number of epochs:
 
 ```sh
-{program} --resume --output .
-{program} --resume --epochs {more} --output .
+KERAS_BACKEND={backend} {program} --resume --output .
+KERAS_BACKEND={backend} {program} --resume --epochs {more} --output .
 ```
 """
 
@@ -100,7 +100,8 @@ def _write(path, text, mark):
     """Writes a file, unless there is one of that name that a training has not written."""
     # Names of files need not be text.
     content, mark = (part.encode("utf-8", "surrogateescape") for part in (text, mark))
-    if path.exists() and not path.read_bytes().startswith(mark):
+    is_ours = path.is_file() and path.read_bytes().startswith(mark)
+    if path.exists() and not is_ours:
         print(f"{path} is of something else, and is left as it is.", flush=True)
         return
     with storage.atomic_write(path, REMEDY) as file:
