@@ -212,6 +212,37 @@ class Campaign:
                 self.report(fault, same or told, said, started)
                 path.write_bytes(content)
 
+    def damage_unfinished(self, digest, seconds):
+        """Damages what a killed decoding has left: the next one ends with the right images."""
+        for kind, damage in DAMAGES.items():
+            self.clear_cache()
+            started = time.monotonic()
+            process = self.start("-c", DECODE)
+            time.sleep(random.uniform(0.5, 0.9) * seconds)
+            process.kill()
+            process.communicate(timeout=WAIT_SECONDS)
+            left = sorted(self.cache().glob("celeba-*"))
+            for path in left:
+                damage(path)
+            code, output, said = self.run("-c", DECODE)
+            same = code == 0 and output.split()[-1] == digest
+            fault = f"decoding: {len(left)} files of a killed one {kind}"
+            self.report(fault, same or (code == 1 and "celeba-" in said), said, started)
+
+    def damage_sources(self):
+        """Damages the list and an image: told by name, or read for what it still says."""
+        source = self.folder / "data" / "celeba"
+        for path in (source / "list_attr_celeba.txt", source / "img_align_celeba" / "000007.jpg"):
+            content = path.read_bytes()
+            for kind, damage in DAMAGES.items():
+                self.clear_cache()
+                started = time.monotonic()
+                damage(path)
+                code, _, said = self.run("-c", DECODE)
+                survived = code == 0 or (code == 1 and path.name in said)
+                self.report(f"decoding: {path.name} {kind}", survived, said, started)
+                path.write_bytes(content)
+
     def clear_cache(self):
         for path in self.cache().glob("celeba-*"):
             path.unlink()
@@ -332,6 +363,9 @@ def run_all(campaign, short):
     campaign.kill_decodings(digest, seconds)
     campaign.decode_twice(digest)
     campaign.damage_cache(digest)
+    if not short:
+        campaign.damage_unfinished(digest, seconds)
+        campaign.damage_sources()
     return campaign.failures
 
 
