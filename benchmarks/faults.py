@@ -32,6 +32,7 @@ DECODE = """
 import hashlib, sys
 from vae_keras import terminal
 def main():
+    print("begun", flush=True)
     from vae_keras.datasets import load_celeba
     try:
         print(hashlib.sha256(load_celeba(source="real").images.tobytes()).hexdigest())
@@ -110,7 +111,7 @@ class Campaign:
                 started = time.monotonic()
                 resume = ["--resume"] if (output / "last.keras").exists() else []
                 process = self.start(*TRAIN, *resume, "--output", output)
-                time.sleep(random.uniform(0.5, seconds))
+                time.sleep(random.uniform(1.0, seconds))  # Python itself has started
                 process.send_signal(number)
                 _, said = process.communicate(timeout=WAIT_SECONDS)
                 expected = {0, 130} if number == signal.SIGINT else {0, -number}
@@ -180,7 +181,8 @@ class Campaign:
             for _ in range(self.instants):
                 started = time.monotonic()
                 process = self.start("-c", DECODE)
-                time.sleep(random.uniform(0.1, seconds))
+                process.stdout.readline()  # Python itself has started
+                time.sleep(random.uniform(0.0, seconds))
                 process.send_signal(number)
                 _, said = process.communicate(timeout=WAIT_SECONDS)
                 survived = process.returncode in {0, 130, -number}
@@ -335,7 +337,9 @@ def main():
     short = parser.parse_args().short
     backends = [os.environ.get("KERAS_BACKEND", "")] if os.environ.get("KERAS_BACKEND") else []
     backends = backends or list(processes.BACKENDS[: 1 if short else 3])
-    failures = 0
+    failures, seed = 0, random.randrange(1_000)
+    random.seed(seed)
+    print(f"The instants and the damages are those of the seed {seed}.")
     print(f"{'backend':<11} {'fault':<46} {'kept':<4}{'seconds':>8}  what was said last")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -154,13 +155,22 @@ def test_an_unknown_command_is_an_error(capsys):
     assert caught.value.code == 2
 
 
-def test_interrupted_it_says_how_to_go_on(monkeypatch, capsys):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "_draw", interrupt)
-    assert cli.main(["synthetic"]) == 130
-    assert capsys.readouterr().err == "\nStopped. Run this again: it goes on from there.\n"
+def test_interrupted_it_says_how_to_go_on():
+    script = """
+import time
+from vae_keras import terminal
+from vae_keras.datasets import __main__ as cli
+cli._draw = lambda: (print("here", flush=True), time.sleep(60))
+terminal.run(lambda: cli.main(["synthetic"]))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert said == "\nStopped. Run this again: it goes on from there.\n"
+    assert process.returncode == 130
 
 
 def test_it_prints_its_own_lines_only():

@@ -188,3 +188,38 @@ def test_a_line_of_progress_ends_where_the_work_fails(path, monkeypatch, capsys)
     assert "Making: 6 of 12" in said
     assert said.endswith("\n")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("moment", ["before it was opened", "while it was checked"])
+def test_another_process_may_finish_it_meanwhile(
+    path, load, made, cached, monkeypatch, capsys, moment
+):
+    path.unlink()
+    partial = path.with_name(path.name + ".partial")
+
+    def finished(*_):
+        partial.unlink(missing_ok=True)
+        path.write_bytes(cached)
+
+    if moment == "before it was opened":
+        exists, calls = type(path).exists, []
+
+        def first_no(self):
+            if self == path and not calls:
+                calls.append(finished())
+                return False
+            return exists(self)
+
+        monkeypatch.setattr(type(path), "exists", first_no)
+    else:
+        find = decode_cache._find_unmade
+
+        def find_and_finish(place, layout):
+            unmade = find(place, layout)
+            if place == partial:
+                finished()
+            return unmade
+
+        monkeypatch.setattr(decode_cache, "_find_unmade", find_and_finish)
+    np.testing.assert_array_equal(load(), IMAGES)
+    assert (made, partial.exists(), capsys.readouterr().out) == ([], False, "")

@@ -355,3 +355,18 @@ def test_pillow_is_asked_for(root, monkeypatch):
     )
     with pytest.raises(ImportError, match="pip install pillow"):
         load_images(root)
+
+
+def test_images_among_which_a_process_died_are_named(root, monkeypatch):
+    """As where the system ends one that takes all memory."""
+
+    def killed(*arguments, **kwargs):
+        process = popen(*arguments, **kwargs)
+        process.kill()
+        return process
+
+    popen = decoding.subprocess.Popen
+    monkeypatch.setattr(decoding, "FEW", 0)
+    monkeypatch.setattr(decoding.subprocess, "Popen", killed)
+    with pytest.raises(OSError, match=r"an image that is too large is among 00.jpg to a/c/11.jpeg"):
+        load_images(root, image_size=16)

@@ -98,3 +98,14 @@ def test_the_last_words_of_a_library_reach_the_reader(end):
     assert said.startswith(ERRORS)
     assert ("broken" in said) == ("broken" in end)
     assert (program.returncode == 0) == (end == "return 0")
+
+
+def test_help_into_a_closed_pipe_ends_without_a_word():
+    script = "import sys; from vae_keras import terminal\n"
+    script += "terminal.run(lambda: (print('long ' * 9999), sys.exit(0)))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", script], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr.decode().strip() == terminal.CLOSED_PIPE

@@ -435,6 +435,8 @@ def test_more_than_all_images_are_no_batch(tmp_path, capsys):
         ([], "--data is required"),
         (["--resume"], "--data is required"),
         (["--data", "dogs"], "--data: must be fashion, faces, or a folder or zip archive"),
+        (["--data", "~nobody-of-that-name/x"], "home directory"),
+        (["--data", "x" * 300], "File name too long"),
         ([*FASHION, "--epochs", "0"], "--epochs: must be an integer >= 1. Received: 0"),
         ([*FASHION, "--batch-size", "x"], "--batch-size: must be an integer >= 1. Received: x"),
         ([*FASHION, "--beta", "-1"], "--beta: must be a number >= 0. Received: -1"),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -50,6 +51,7 @@ def test_of_many_at_once_one_holds_the_lock(tmp_path):
                 with lock.locked(tmp_path):
                     held += 1
                     most, turns = max(most, held), turns + 1
+                    time.sleep(0.001)  # long enough for another to come in
                     held -= 1
             except BlockingIOError:
                 pass
@@ -60,7 +62,7 @@ def test_of_many_at_once_one_holds_the_lock(tmp_path):
     for thread in threads:
         thread.join()
     assert (held, most) == (0, 1)
-    assert turns > 100
+    assert turns > 1
 
 
 def test_a_file_that_another_has_removed_is_no_lock(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ A process of its own, so that the last words of a program that crashes come thro
 
 import os
 import re
+import signal
 
 # TensorFlow and JAX write these before any level applies: information and warnings; that there is
 # no NVIDIA driver at all (303), on a machine that needs none; plugins that were there already.
@@ -19,6 +20,7 @@ NOISE = re.compile(
 
 def main():
     """Copies lines from standard input to standard output as they come."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
     rest = b""
     while chunk := os.read(0, 2**16):
         *lines, rest = (rest + chunk).split(b"\n")

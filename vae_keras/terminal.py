@@ -29,7 +29,10 @@ def run(main):
         getattr(sys, name).reconfigure(errors="plain")
     code = 0
     try:
-        code = main()
+        try:
+            code = main()
+        except SystemExit as error:  # of `--help`, say
+            code = error.code
         sys.stdout.flush()
     except BrokenPipeError:
         if not reader_is_gone():
@@ -107,7 +110,9 @@ def _without_noise():
         sys.stderr.flush()
         os.dup2(before, 2)
         os.close(before)
-        reader.wait()
+        # What a library has started meanwhile may keep the pipe open.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            reader.wait(timeout=2)
 
 
 def _plain(error):

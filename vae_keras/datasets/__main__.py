@@ -1,6 +1,7 @@
 """`python -m vae_keras.datasets`: what data is here, and how to get more."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def main(arguments=None):
     commands.add_parser("celeba", help="fetch CelebA through kagglehub")
     commands.add_parser("synthetic", help="draw the synthetic data ahead of time")
     command = parser.parse_args(arguments).command
+    # As an exception, at which what is half done is put away.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         {"celeba": _fetch_celeba, "synthetic": _draw, None: _print_status}[command]()
     except KeyboardInterrupt:
@@ -47,10 +50,10 @@ def _print_status():
     print(f"Fashion-MNIST  {_present(not missing)}  {folder}")
     root = storage.data_folder() / "celeba"
     print(f"CelebA         {_present(celeba_files.has_any(root))}  {root}")
-    cache = storage.cache_folder()
-    print(f"Cache          {_present(cache.is_dir())}  {cache}")
-    for path in sorted(cache.glob("*.np[yz]")):
-        print(f"               {path.stat().st_size / 1e6:6.0f} MB  {path.name}")
+    for cache in dict.fromkeys([storage.data_folder() / "cache", storage.cache_folder()]):
+        print(f"Cache          {_present(cache.is_dir())}  {cache}")
+        for path in sorted(cache.glob("*.np[yz]")):
+            print(f"               {path.stat().st_size / 1e6:6.0f} MB  {path.name}")
 
 
 def _present(is_present):

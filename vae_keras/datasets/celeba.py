@@ -152,7 +152,7 @@ def _read_files(root):
     """Returns the images under `root`, their attributes with names, and which are held out."""
     jpegs = (celeba_files.IMAGES, f"{celeba_files.IMAGES}.zip")
     has_jpegs = any((root / name).exists() for name in jpegs)
-    if not has_jpegs and celeba_parquet.find_files(root):
+    if not has_jpegs and celeba_files.find_parquet(root):
         files = celeba_parquet.ParquetImages(root)
         return files, files.read_attributes(), files.read_test_split()
     files = celeba_files.find_images(root)
@@ -168,8 +168,7 @@ def _decode(files, names, image_size, decoder):
     try:
         images = decoder(contents, image_size)
     except decoding.ProcessEnded as error:
-        where = f"an image that is too large is among {names[0]} to {names[-1]}"
-        raise OSError(f"{error} If that does not help, {where}.") from error
+        raise decoding.among(names, error) from error
     if isinstance(images, tuple):
         position, reason = images
         raise _damaged(names[position], reason)

@@ -119,17 +119,25 @@ def _check_can_unpack(path, archive, entry):
 def has_any(root):
     """Returns whether `root` holds anything of CelebA, whole or not."""
     names = [IMAGES, f"{IMAGES}.zip", f"{ATTRIBUTES}.txt", f"{ATTRIBUTES}.csv"]
-    return any((root / name).exists() for name in names) or any(root.rglob("*.parquet"))
+    return any((root / name).exists() for name in names) or bool(find_parquet(root))
+
+
+def find_parquet(root):
+    """Returns the parquet files in `root` and in all folders below, sorted, but hidden ones."""
+    names = sorted(path.relative_to(root) for path in root.rglob("*.parquet") if path.is_file())
+    return [root / name for name in names if not any(part[0] == "." for part in name.parts)]
 
 
 def find_images(root):
     """Returns the images under `root`, a `FolderImages` or a `ZipImages`."""
+    path = root / f"{IMAGES}.zip"
     for folder in (root / IMAGES, root / IMAGES / IMAGES):
         if folder.is_dir():
             images = FolderImages(folder)
             if images.names:
+                if path.is_file():
+                    print(f"{folder} is read, and not {path.name} beside it.", flush=True)
                 return images
-    path = root / f"{IMAGES}.zip"
     if path.is_file():
         images = ZipImages(path)
         if images.names:

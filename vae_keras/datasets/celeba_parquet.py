@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from vae_keras.datasets.celeba_files import held_out
+from vae_keras.datasets.celeba_files import find_parquet, held_out
 from vae_keras.datasets.storage import fingerprint
 
 TEST = "test"
@@ -22,12 +22,6 @@ Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_H
 Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young
 """
 ATTRIBUTE_NAMES = tuple(_NAMES.split())  # whatever else a file has is none
-
-
-def find_files(root):
-    """Returns the parquet files in `root` and in all folders below, sorted, but hidden ones."""
-    names = sorted(path.relative_to(root) for path in root.rglob("*.parquet") if path.is_file())
-    return [root / name for name in names if not any(part[0] == "." for part in name.parts)]
 
 
 class ParquetImages:
@@ -53,7 +47,7 @@ class ParquetImages:
                 f"Reading the parquet files in {root} requires pyarrow: `pip install pyarrow` "
                 "(the extra `parquet` of this package)."
             )
-        self.files = [_File(path, path.relative_to(root)) for path in find_files(root)]
+        self.files = [_File(path, path.relative_to(root)) for path in find_parquet(root)]
         self._places = {
             f"{row} of {file.name}": (file, row) for file in self.files for row in range(file.count)
         }
@@ -166,6 +160,8 @@ class _File:
         try:
             return function(*arguments, **options)
         except (OSError, ValueError) as error:  # pyarrow's, too, are of the one or the other
+            if getattr(error, "errno", None) is not None:
+                raise  # of the disk or of its permissions, not of what the file holds
             raise ValueError(
                 f"{self.path} is truncated or corrupt ({error}). Delete it and download it again."
             ) from error

@@ -122,21 +122,20 @@ def _find_unmade(path, layout):
     """
 
     def is_made(start):
-        with open(path, "rb") as file:
+        # Missing, or unreadable as a disk's bad sector is: making it tells the two.
+        with contextlib.suppress(OSError), open(path, "rb") as file:
             return layout.is_made(file, start)
+        return False
 
-    unmade = []
-    try:
-        with open(path, "rb") as file:
-            if file.read(len(layout.header)) != layout.header:
-                return [*layout.starts]
-        message = f"Checking {path.name}"
-        with _Progress(message, 0, layout.count) as progress, _threads() as threads:
-            for start, made in zip(layout.starts, threads.map(is_made, layout.starts), strict=True):
-                unmade += [] if made else [start]
-                progress.add(layout.count_images([start]))
-    except OSError:  # missing, or unreadable as a disk's bad sector is: making it tells the two
-        return [*layout.starts]
+    unmade = [*layout.starts]
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        unmade = [] if file.read(len(layout.header)) == layout.header else unmade
+    if unmade:
+        return unmade
+    with _Progress(f"Checking {path.name}", 0, layout.count) as progress, _threads() as threads:
+        for start, made in zip(layout.starts, threads.map(is_made, layout.starts), strict=True):
+            unmade += [] if made else [start]
+            progress.add(layout.count_images([start]))
     return unmade
 
 
@@ -148,12 +147,17 @@ def _make_file(path, layout, make, message):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Opened for appending to make it where it is missing, never to empty another's.
         open(file, "ab").close()
+        if file == partial and path.exists():  # finished by another process just before
+            partial.unlink(missing_ok=True)
+            return
         unmade = _find_unmade(file, layout)
-        if file == path:
+        if file == path and unmade:
             _say_damaged(path, layout, unmade)
         try:
             _fill(file, layout, unmade, make, message)
         except OSError as error:
+            if file == partial and not partial.exists() and path.exists():
+                return  # finished by another process meanwhile
             if error.errno in storage.FULL:
                 partial.unlink(missing_ok=True)
             raise

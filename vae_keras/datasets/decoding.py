@@ -21,6 +21,12 @@ class ProcessEnded(OSError):
     """A process has died, with no word on which image it was at."""
 
 
+def among(names, error):
+    """Returns an `OSError` that adds to a `ProcessEnded` which images it may have died of."""
+    where = f"an image that is too large is among {names[0]} to {names[-1]}"
+    return OSError(f"{error} If that does not help, {where}.")
+
+
 class Decoder:
     """Decodes what several threads give it, each piece in a process of its own.
 

@@ -109,7 +109,10 @@ class _Reader:
         for name, content in zip(names, contents, strict=True):
             if self._mode(name, content) != self.mode:
                 raise self._mixture(name)
-        images = self.decoder(contents, self.image_size, WHOLE, self.mode)
+        try:
+            images = self.decoder(contents, self.image_size, WHOLE, self.mode)
+        except decoding.ProcessEnded as error:
+            raise decoding.among(names, error) from error
         if isinstance(images, tuple):
             position, reason = images
             raise self.files.damaged(names[position], reason)

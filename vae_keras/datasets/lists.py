@@ -6,7 +6,10 @@ import csv
 def find(root, stem):
     """Returns the `Path` of a list in the folder `root`, or `None`."""
     paths = [root / f"{stem}.txt", root / f"{stem}.csv"]
-    return next((path for path in paths if path.is_file()), None)
+    found = [path for path in paths if path.is_file()]
+    if len(found) > 1:
+        print(f"{found[0]} is read, and not {found[1].name} beside it.", flush=True)
+    return found[0] if found else None
 
 
 def read(path):

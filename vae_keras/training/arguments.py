@@ -126,13 +126,17 @@ def _check_hosts(parser, given):
 
 
 def _data(text):
-    path = Path(text).expanduser()
     if not is_own(text):
         return text
-    if not path.exists():
+    try:
+        path = Path(text).expanduser()
+        problem = None if path.exists() else "there is nothing of that name"
+    except (OSError, RuntimeError) as error:  # no such user, a folder that may not be looked into
+        problem = str(error)
+    if problem:
         raise argparse.ArgumentTypeError(
             f"must be {', '.join(RECIPES)}, or a folder or zip archive of images. Received: "
-            f"{text}, and there is nothing of that name"
+            f"{text}, and {problem}"
         )
     return str(path.resolve())
 

@@ -139,7 +139,8 @@ def make_batches(images, settings, devices):
     if held_out < devices.count:
         raise ValueError(
             f"Of {learned + held_out} images {held_out} are held out, and the loss on such images "
-            f"is measured after each epoch: at least {devices.count} must be, one for each device."
+            f"is measured after each epoch: at least {devices.count} must be, one for each device. "
+            "Of images of your own a hash of the name decides: add more, or rename some."
         )
     if learned < settings.batch_size:
         raise ValueError(

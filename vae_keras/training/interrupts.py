@@ -22,7 +22,7 @@ class Interrupts:
     """
 
     def __init__(self):
-        self._received = self._deferred = False
+        self._received = self._deferred = self._has_trained = False
 
     def __enter__(self):
         self._before = signal.signal(signal.SIGINT, self._receive)
@@ -47,7 +47,7 @@ class Interrupts:
     def between_steps(self):
         """Within the block `check` alone raises `KeyboardInterrupt`, and so does its end."""
         self.check()
-        self._deferred = True
+        self._deferred = self._has_trained = True
         try:
             yield
         finally:
@@ -74,10 +74,12 @@ class Interrupts:
         while number := self._reader.recv(1):
             count += number[0] == signal.SIGINT
             if count == 2:
-                end_at_once("Stopped at once. --resume goes on from the last whole epoch.")
+                how = " --resume goes on from the last whole epoch." if self._has_trained else ""
+                end_at_once(f"Stopped at once.{how}")
             elif self._deferred:
                 message = "\nStopping after this step; Ctrl-C again stops at once."
-                print(message, file=sys.stderr, flush=True)
+                with contextlib.suppress(OSError, ValueError):
+                    print(message, file=sys.stderr, flush=True)
 
 
 class BetweenSteps(keras.callbacks.Callback):
