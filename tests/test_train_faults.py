@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -96,6 +98,26 @@ def test_after_whole_epochs_the_last_good_model_is_kept(tmp_path, monkeypatch, c
     assert f"The last good model is {tmp_path / 'last.keras'}, of the end of epoch 1." in message
     assert (tmp_path / "history.csv").read_text().count("\n") == 2
     assert all(np.isfinite(array).all() for array in weights(tmp_path / "last.keras"))
+
+
+def test_a_checkpoint_that_this_keras_cannot_load_is_told(trained, tmp_path, capsys):  # noqa: F811
+    with zipfile.ZipFile(trained / "last.keras") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    entries["config.json"] = entries["config.json"].replace(b'VAE"', b'Other"')
+    with zipfile.ZipFile(tmp_path / "last.keras", "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    message = refusal(capsys, "--resume", "--output", tmp_path)
+    assert f"{tmp_path / 'last.keras'} is whole, and this Keras, {keras.version()}" in message
+
+
+def test_no_room_to_unpack_a_checkpoint_is_told(trained, monkeypatch, capsys):  # noqa: F811
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.tempfile, "TemporaryDirectory", full)
+    message = refusal(capsys, "--resume", "--epochs", 9, "--output", trained)
+    assert "is full. Free some space, or set the environment variable TMPDIR" in message
 
 
 # No image to learn, none held out

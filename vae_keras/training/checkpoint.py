@@ -105,7 +105,19 @@ class Checkpoint:
     def load_model(self):
         """Returns the model, compiled, with the state of its optimizer and of its noise."""
         # Keras reads paths alone, and the file itself may lie on another host.
-        with tempfile.TemporaryDirectory() as folder:
+        where = Path(tempfile.gettempdir())
+        with (
+            storage.explained(where, "set the environment variable TMPDIR to a folder elsewhere"),
+            tempfile.TemporaryDirectory() as folder,
+        ):
             path = Path(folder) / "checkpoint.keras"
             path.write_bytes(self._content)
-            return keras.saving.load_model(path)
+            try:
+                return keras.saving.load_model(path)
+            except OSError:
+                raise
+            except Exception as error:  # of many kinds: Keras has nothing of its own
+                raise ValueError(
+                    f"{self.name} is whole, and this Keras, {keras.version()}, cannot load the "
+                    f"model in it ({error}). Go on with the version that wrote it."
+                ) from error
