@@ -53,6 +53,7 @@ def run(trained, tmp_path):  # noqa: F811
 # Two trainings
 
 
+@pytest.mark.any_backend
 def test_a_second_training_into_the_same_folder_is_refused(run, capsys):
     before = contents(run)
     with lock.locked(run):
@@ -62,6 +63,7 @@ def test_a_second_training_into_the_same_folder_is_refused(run, capsys):
     assert contents(run) == before
 
 
+@pytest.mark.any_backend
 def test_without_the_last_model_nothing_is_written_over(run, capsys):
     (run / "last.keras").unlink()
     before = contents(run)
@@ -100,6 +102,7 @@ def test_after_whole_epochs_the_last_good_model_is_kept(tmp_path, monkeypatch, c
     assert all(np.isfinite(array).all() for array in weights(tmp_path / "last.keras"))
 
 
+@pytest.mark.any_backend
 def test_a_checkpoint_that_this_keras_cannot_load_is_told(trained, tmp_path, capsys):  # noqa: F811
     with zipfile.ZipFile(trained / "last.keras") as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
@@ -111,6 +114,7 @@ def test_a_checkpoint_that_this_keras_cannot_load_is_told(trained, tmp_path, cap
     assert f"{tmp_path / 'last.keras'} is whole, and this Keras, {keras.version()}" in message
 
 
+@pytest.mark.any_backend
 def test_no_room_to_unpack_a_checkpoint_is_told(trained, monkeypatch, capsys):  # noqa: F811
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -123,6 +127,7 @@ def test_no_room_to_unpack_a_checkpoint_is_told(trained, monkeypatch, capsys):  
 # No image to learn, none held out
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("learned", "held_out", "message"),
     [
@@ -175,6 +180,7 @@ def test_interrupted_while_images_are_loaded_it_says_that_nothing_began(
 # A checkpoint that is damaged, or of another backend
 
 
+@pytest.mark.any_backend
 def test_a_damaged_checkpoint_is_never_trusted(trained, tmp_path):  # noqa: F811
     whole = (trained / "last.keras").read_bytes()
     path, rng = tmp_path / "last.keras", np.random.default_rng(0)
@@ -192,6 +198,7 @@ def test_a_damaged_checkpoint_is_never_trusted(trained, tmp_path):  # noqa: F811
     assert all(f"{path} is damaged, or not a checkpoint (" in message for message in told)
 
 
+@pytest.mark.any_backend
 def test_a_truncated_checkpoint_is_told(run, capsys):
     path = run / "last.keras"
     path.write_bytes(path.read_bytes()[:-1000])
@@ -199,6 +206,7 @@ def test_a_truncated_checkpoint_is_told(run, capsys):
     assert f"{path} is damaged, or not a checkpoint (File is not a zip file). Put" in message
 
 
+@pytest.mark.any_backend
 def test_what_else_is_lost_is_told_or_made_again(run, capsys):
     table = (run / "history.csv").read_bytes()
     (run / "history.csv").unlink()
@@ -212,6 +220,7 @@ def test_what_else_is_lost_is_told_or_made_again(run, capsys):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.any_backend
 def test_a_training_that_goes_on_with_another_backend_says_so(run, capsys):
     path, backend = run / "last.keras", keras.backend.backend()
     saved = checkpoint.Checkpoint(path, Devices(1))

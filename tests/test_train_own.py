@@ -19,6 +19,8 @@ from vae_keras.train import main
 from vae_keras.training import data, description, logs, recipes
 from vae_keras.training.settings import Settings
 
+pytestmark = pytest.mark.any_backend  # what differs is which images there are
+
 QUICK = ["--image-size", "16", "--epochs", "1", "--batch-size", "8"]
 
 
