@@ -109,3 +109,18 @@ def test_help_into_a_closed_pipe_ends_without_a_word():
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr.decode().strip() == terminal.CLOSED_PIPE
+
+
+def test_what_libraries_warn_each_other_of_is_not_shown():
+    program = start(
+        "with terminal.quiet_libraries():\n"
+        "    import warnings\n"
+        "    warnings.warn('In the future', FutureWarning)\n"
+        "warnings.warn('of this', UserWarning)\n"
+        "return 0",
+        env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
+    )
+    said = program.communicate()[1].decode()
+    assert program.returncode == 0
+    assert "In the future" not in said
+    assert "of this" in said

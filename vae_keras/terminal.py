@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 
 from vae_keras import library_lines
 
@@ -80,6 +81,7 @@ def quiet_libraries():
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # errors, of all that is logged after the start
+    warnings.filterwarnings("ignore", category=FutureWarning)  # for those who write libraries
     with _without_noise():
         yield
         if importlib.util.find_spec("tensorflow"):
