@@ -35,6 +35,14 @@ def _same_seed():
 
 
 @pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """The folder of the decoded images, in a data folder of its own."""
+    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("VAE_KERAS_SOURCE", raising=False)
+    return tmp_path / "data" / "cache"
+
+
+@pytest.fixture
 def images():
     """Ten images: a batch of four leaves a last batch of two."""
     return np.random.default_rng(0).random((10, *IMAGE_SHAPE), "float32")

@@ -20,7 +20,7 @@ from vae_keras.datasets import celeba, decode_cache, decoding
 from vae_keras.datasets import jpeg as jpeg_module
 from vae_keras.datasets.celeba import attribute_index, find_source, load_celeba
 
-pytestmark = pytest.mark.any_backend
+pytestmark = [pytest.mark.any_backend, pytest.mark.usefixtures("cache")]
 
 NAMES = [f"{number:06d}.jpg" for number in range(1, 13)]
 ATTRIBUTES = ("Smiling", "Eyeglasses", "Wearing_Hat")
@@ -59,14 +59,6 @@ def count(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(count)
 """
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path):
-    """The folder of the decoded images, in a data folder of its own."""
-    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("VAE_KERAS_SOURCE", raising=False)
-    return tmp_path / "data" / "cache"
 
 
 @pytest.fixture

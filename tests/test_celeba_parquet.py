@@ -9,7 +9,7 @@ from test_celeba import ATTRIBUTES, NAMES, VALUES, jpeg, write_attributes, write
 from vae_keras.datasets import celeba_files, celeba_parquet, decoding, load_celeba
 from vae_keras.datasets.celeba import find_source
 
-pytestmark = pytest.mark.any_backend
+pytestmark = [pytest.mark.any_backend, pytest.mark.usefixtures("cache")]
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -24,14 +24,6 @@ CONVERTED = {
     "img_align+identity+attr/train/0000.parquet": range(3, 12),
 }
 TRAIN_ALONE = {"data/train-00000-of-00132.parquet": range(12)}
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path):
-    """The folder of the decoded images, in a data folder of its own."""
-    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("VAE_KERAS_SOURCE", raising=False)
-    return tmp_path / "data" / "cache"
 
 
 @pytest.fixture

@@ -11,17 +11,10 @@ from PIL import Image
 from vae_keras import datasets
 from vae_keras.datasets import celeba_files, decoding, load_images
 
-pytestmark = pytest.mark.any_backend
+pytestmark = [pytest.mark.any_backend, pytest.mark.usefixtures("cache")]
 
 ORIENTATION = 0x0112
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), 128
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path):
-    """The folder of the decoded images, in a data folder of its own."""
-    monkeypatch.setenv("VAE_KERAS_DATA", str(tmp_path / "data"))
-    return tmp_path / "data" / "cache"
 
 
 @pytest.fixture

@@ -114,40 +114,42 @@ def read_or_refuse(read, path):
     return None
 
 
-@pytest.mark.parametrize("suffix", LISTS)
-def test_lists_of_attributes(root, suffix):
-    folder = root / f"attributes{suffix}"
+def fuzz_list(root, name, whole, read, check):
+    """Damages a list, and checks what `read` makes of it for the images of `NAMES`."""
+    folder = root / f"damaged-{name}"
     folder.mkdir()
-    path = folder / f"list_attr_celeba{suffix}"
+    path = folder / name
 
     @fuzzed
-    @given(damaged(LISTS[suffix][0]))
-    def check(content):
+    @given(damaged(whole))
+    def read_damaged(content):
         path.write_bytes(content)
-        found = read_or_refuse(lambda: celeba_files.read_attributes(folder, NAMES), path)
+        found = read_or_refuse(lambda: read(folder, NAMES), path)
         if found is not None:
-            values, names = found
-            assert values.dtype == bool
-            assert values.shape == (3, len(names))
-            assert len(set(names)) == len(names) > 0
+            check(found)
 
-    check()
+    read_damaged()
+
+
+@pytest.mark.parametrize("suffix", LISTS)
+def test_lists_of_attributes(root, suffix):
+    def check(found):
+        values, names = found
+        assert values.dtype == bool
+        assert values.shape == (3, len(names))
+        assert len(set(names)) == len(names) > 0
+
+    name = f"list_attr_celeba{suffix}"
+    fuzz_list(root, name, LISTS[suffix][0], celeba_files.read_attributes, check)
 
 
 @pytest.mark.parametrize("suffix", LISTS)
 def test_partitions(root, suffix):
-    folder = root / f"partition{suffix}"
-    folder.mkdir()
-    path = folder / f"list_eval_partition{suffix}"
+    def check(is_test):
+        assert (is_test.dtype, is_test.shape) == (bool, (3,))
 
-    @fuzzed
-    @given(damaged(LISTS[suffix][1]))
-    def check(content):
-        path.write_bytes(content)
-        is_test = read_or_refuse(lambda: celeba_files.read_test_split(folder, NAMES), path)
-        assert is_test is None or (is_test.dtype, is_test.shape) == (bool, (3,))
-
-    check()
+    name = f"list_eval_partition{suffix}"
+    fuzz_list(root, name, LISTS[suffix][1], celeba_files.read_test_split, check)
 
 
 @fuzzed

@@ -31,6 +31,20 @@ def use_onednn():
 
 
 @contextlib.contextmanager
+def redirected(target):
+    """Sends what is written to file descriptor 2 within the block to another descriptor."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    os.dup2(target, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+
+
+@contextlib.contextmanager
 def quiet_start():
     """Silences file descriptor 2 within the block, and warnings after it, in a Jupyter kernel only.
 
@@ -43,13 +57,7 @@ def quiet_start():
         return
     # What it logs later, such as that a machine without a GPU has no driver for one.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+    with open(os.devnull, "w") as nowhere, redirected(nowhere.fileno()):
         yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
     # It warns of retracing after a few `predict` calls on arrays of different lengths.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -15,6 +15,7 @@ import sys
 import warnings
 
 from vae_keras import library_lines
+from vae_keras.startup import redirected
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C has stopped
 CLOSED_PIPE = "Stopped: nobody reads what is printed here (a closed pipe)."
@@ -99,19 +100,14 @@ def _nowhere():
 
 @contextlib.contextmanager
 def _without_noise():
-    sys.stderr.flush()
     command = [sys.executable, "-I", "-S", library_lines.__file__]
     # Not in the group of processes that a terminal's Ctrl-C reaches.
     reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, start_new_session=True)
-    before = os.dup(2)
-    os.dup2(reader.stdin.fileno(), 2)
-    reader.stdin.close()
     try:
-        yield
+        with redirected(reader.stdin.fileno()):
+            reader.stdin.close()  # or the reader would wait for what is written here
+            yield
     finally:
-        sys.stderr.flush()
-        os.dup2(before, 2)
-        os.close(before)
         # What a library has started meanwhile may keep the pipe open.
         with contextlib.suppress(subprocess.TimeoutExpired):
             reader.wait(timeout=2)

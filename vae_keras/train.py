@@ -1,4 +1,4 @@
-"""`python -m vae_keras.train`: trains a VAE on garments or faces, outside a notebook."""
+"""`python -m vae_keras.train`: trains a VAE on garments, faces or images of your own."""
 
 from vae_keras import terminal
 from vae_keras.startup import use_onednn

@@ -149,10 +149,8 @@ def explained(callbacks):
     """Says in a sentence why the `Guard` among the callbacks stopped a training, if it did."""
     try:
         yield
+        return
     except NotFinite:
         if isinstance(callbacks, keras.callbacks.CallbackList):
             raise
-        guard = callbacks[0]
-    else:
-        return
-    guard.explain()
+    callbacks[0].explain()

@@ -164,15 +164,7 @@ def _decode(files, names, image_size, decoder):
     """Returns images, cropped to their central squares and resized, a uint8 array."""
     if importlib.util.find_spec("PIL") is None:
         raise ImportError("Reading CelebA requires Pillow: `pip install pillow`.")
-    contents = [_read(files, name) for name in names]
-    try:
-        images = decoder(contents, image_size)
-    except decoding.ProcessEnded as error:
-        raise decoding.among(names, error) from error
-    if isinstance(images, tuple):
-        position, reason = images
-        raise _damaged(names[position], reason)
-    return images
+    return decoder.decode(names, [_read(files, name) for name in names], _damaged, image_size)
 
 
 def _read(files, name):

@@ -37,12 +37,7 @@ class FolderImages:
         with os.scandir(folder) as entries:
             sizes = {entry.name: entry.stat().st_size for entry in entries if _is_jpeg(entry.name)}
         self.names = sorted(sizes)
-        some = self.names[:: max(1, len(self.names) // FINGERPRINTED)]
-        self.fingerprint = fingerprint(
-            itertools.chain(
-                (_bytes(f"{name} {sizes[name]}") for name in self.names), map(self.read, some)
-            )
-        )
+        self.fingerprint = folder_fingerprint(self.names, sizes, self.read)
 
     def read(self, name):
         """Returns the bytes of one file."""
@@ -75,13 +70,29 @@ class ZipImages:
             ) from error
         self.entries = _by_name(path, self.archive)
         self.names = sorted(self.entries)
-        self.fingerprint = fingerprint(
-            f"{name} {self.entries[name].CRC}".encode() for name in self.names
-        )
+        self.fingerprint = archive_fingerprint(self.names, self.entries)
 
     def read(self, name):
         """Returns the bytes of one file; threads take turns."""
         return self.archive.read(self.entries[name])
+
+
+def folder_fingerprint(names, sizes, read):
+    """Returns what changes with the names and sizes of files, and with what is in some of them.
+
+    Args:
+        names: List of strings.
+        sizes: Dict of integers, by name.
+        read: Function of a name that returns bytes.
+    """
+    some = names[:: max(1, len(names) // FINGERPRINTED)]
+    parts = (_bytes(f"{name} {sizes[name]}") for name in names)
+    return fingerprint(itertools.chain(parts, map(read, some)))
+
+
+def archive_fingerprint(names, entries):
+    """Returns what changes with the names of files in an archive, and with their checksums."""
+    return fingerprint(_bytes(f"{name} {entries[name].CRC}") for name in names)
 
 
 def _by_name(path, archive):

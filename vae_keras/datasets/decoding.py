@@ -21,12 +21,6 @@ class ProcessEnded(OSError):
     """A process has died, with no word on which image it was at."""
 
 
-def among(names, error):
-    """Returns an `OSError` that adds to a `ProcessEnded` which images it may have died of."""
-    where = f"an image that is too large is among {names[0]} to {names[-1]}"
-    return OSError(f"{error} If that does not help, {where}.")
-
-
 class Decoder:
     """Decodes what several threads give it, each piece in a process of its own.
 
@@ -70,6 +64,31 @@ class Decoder:
         if isinstance(images, tuple):
             return images
         return np.frombuffer(images, "uint8").reshape(len(contents), image_size, image_size, -1)
+
+    def decode(self, names, contents, damaged, *arguments):
+        """Decodes images of one size, or says which of them cannot be decoded.
+
+        Args:
+            names: List of n strings.
+            contents: List of n JPEG or PNG files, bytes.
+            damaged: Function of a name and a reason that returns the error to raise.
+            *arguments: As a call takes them.
+
+        Returns:
+            uint8 array, as a call returns it.
+
+        Raises:
+            OSError: Where a process has died.
+        """
+        try:
+            images = self(contents, *arguments)
+        except ProcessEnded as error:
+            where = f"an image that is too large is among {names[0]} to {names[-1]}"
+            raise OSError(f"{error} If that does not help, {where}.") from error
+        if isinstance(images, tuple):
+            position, reason = images
+            raise damaged(names[position], reason)
+        return images
 
     def _decode_elsewhere(self, *request):
         with self._starting:

@@ -1,21 +1,13 @@
 """The files of images of one's own: which there are in a folder or archive, and their bytes."""
 
 import itertools
-import lzma
 import os
 import zipfile
-import zlib
 from pathlib import PurePosixPath
 
-from vae_keras.datasets.celeba_files import FINGERPRINTED
-from vae_keras.datasets.storage import fingerprint
+from vae_keras.datasets.celeba_files import archive_fingerprint, folder_fingerprint
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-# What Python's reader of archives raises: damaged, encrypted, or packed in an unknown way.
-ZIP_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(OSError, EOFError, RuntimeError, ValueError),
-)
 
 
 def open_files(root):
@@ -80,12 +72,7 @@ class Folder(_Files):
     def __init__(self, root):
         sizes = dict(_walk(root))
         super().__init__(root, sizes)
-        some = self.names[:: max(1, len(self.names) // FINGERPRINTED)]
-        self.fingerprint = fingerprint(
-            itertools.chain(
-                (os.fsencode(f"{name} {sizes[name]}") for name in self.names), map(self.read, some)
-            )
-        )
+        self.fingerprint = folder_fingerprint(self.names, sizes, self.read)
 
     def read(self, name):
         """Returns the bytes of one file."""
@@ -105,7 +92,7 @@ class Archive(_Files):
     def __init__(self, root):
         try:
             self.archive = zipfile.ZipFile(root)
-        except ZIP_ERRORS as error:
+        except Exception as error:  # of many kinds, where the bytes are not those of an archive
             raise ValueError(
                 f"{root} is neither a folder nor a whole zip archive ({error})."
             ) from error
@@ -115,15 +102,13 @@ class Archive(_Files):
         if twice is not None:
             raise ValueError(f"{root} holds two images of the name {twice}. Pack it again.")
         self.entries = {entry.filename: entry for entry in entries}
-        self.fingerprint = fingerprint(
-            os.fsencode(f"{name} {self.entries[name].CRC}") for name in self.names
-        )
+        self.fingerprint = archive_fingerprint(self.names, self.entries)
 
     def read(self, name):
         """Returns the bytes of one file; threads take turns."""
         try:
             return self.archive.read(self.entries[name])
-        except ZIP_ERRORS as error:
+        except Exception as error:  # damaged, encrypted, or packed in an unknown way
             raise self.damaged(name, error) from error
 
 

@@ -109,14 +109,8 @@ class _Reader:
         for name, content in zip(names, contents, strict=True):
             if self._mode(name, content) != self.mode:
                 raise self._mixture(name)
-        try:
-            images = self.decoder(contents, self.image_size, WHOLE, self.mode)
-        except decoding.ProcessEnded as error:
-            raise decoding.among(names, error) from error
-        if isinstance(images, tuple):
-            position, reason = images
-            raise self.files.damaged(names[position], reason)
-        return images
+        size, damaged = self.image_size, self.files.damaged
+        return self.decoder.decode(names, contents, damaged, size, WHOLE, self.mode)
 
     def _mode(self, name, content):
         try:
