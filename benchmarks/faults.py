@@ -284,9 +284,18 @@ DAMAGES["missing"] = lambda path: path.unlink()
 
 def is_consistent(output):
     """Whether all files that a training has moved into place are whole."""
-    models = [zipfile.ZipFile(path).testzip() is None for path in output.glob("*.keras")]
+    # A killed training leaves a hidden file, too, which the next one removes.
+    models = [is_whole(path) for path in output.glob("[!.]*.keras")]
     text = history(output)
     return all(models) and (not text or text.endswith(b"\n"))
+
+
+def is_whole(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except zipfile.BadZipFile:
+        return False
 
 
 def history(output):
