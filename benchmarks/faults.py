@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -41,6 +42,10 @@ def main():
     return 0
 terminal.run(main)
 """
+# The files of a training, in the order in which they first appear.
+WRITTEN = ("last.keras", "settings.json", "README.md", "best.keras", "history.csv")
+WRITTEN += ("reconstructions-0001.png", "samples-0001.png")
+PAGE = 4096  # bytes, of which a small disk has a whole number
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WAIT_SECONDS = 600
 
@@ -133,24 +138,26 @@ class Campaign:
         survived = codes == [0, 1] and "already" in "".join(said) and is_consistent(output)
         self.report("training: two at once", survived, "".join(said), started)
 
-    def fill_disk(self, whole, count):
-        """Trains on disks of several sizes, all too small."""
-        size = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
-        for share in [(index + 0.5) / count for index in range(count)]:
+    def fill_disk(self, whole, names):
+        """Trains on disks that are too small, each for another of the files that are written."""
+        for name in names:
             started, output = time.monotonic(), self.folder / "small"
-            with small_disk(output, int(share * size)) as is_small:
+            with small_disk(output, room_until(whole, name)) as is_small:
                 if not is_small:
                     print(f"{self.backend:<11} a full disk: not tried, as it needs root")
                     return
                 code, _, said = self.run(*TRAIN, "--output", output / "run")
                 told = code == 1 and "is full. Free some space" in said
-                survived = told and is_consistent(output / "run")
-                self.report(f"training: a disk of {share:.0%} of the size", survived, said, started)
+                left = {path.name for path in (output / "run").rglob("[!.]*") if path.is_file()}
+                is_there = left == set(WRITTEN[: WRITTEN.index(name)])
+                survived = told and is_there and is_consistent(output / "run")
+                self.report(f"training: no room for {name}", survived, said, started)
 
     def damage_run(self, whole):
         """Damages each file of a finished training, which is then resumed."""
         sheet = next((whole / "sheets").iterdir()).relative_to(whole)
-        for name in ("last.keras", "best.keras", "history.csv", sheet):
+        others = ("history.csv", "settings.json", "README.md", sheet)
+        for name in ("last.keras", "best.keras", *others):
             for kind, damage in DAMAGES.items():
                 started, output = time.monotonic(), self.folder / "damaged"
                 shutil.rmtree(output, ignore_errors=True)
@@ -161,7 +168,7 @@ class Campaign:
                     survived = code == 1 and name in said
                 elif name == "best.keras":
                     survived = code == 0 and "The best model so far is lost" in printed
-                else:  # of sheets nothing is read
+                else:  # of these nothing is read
                     survived = code == 0 and history(output) == history(whole)
                 self.report(f"training: {Path(name).name} {kind}", survived, said, started)
 
@@ -232,19 +239,31 @@ class Campaign:
             fault = f"decoding: {len(left)} files of a killed one {kind}"
             self.report(fault, same or (code == 1 and "celeba-" in said), said, started)
 
-    def damage_sources(self):
-        """Damages the list and an image: told by name, or read for what it still says."""
-        source = self.folder / "data" / "celeba"
-        for path in (source / "list_attr_celeba.txt", source / "img_align_celeba" / "000007.jpg"):
+    def damage_sources(self, names):
+        """Damages lists, archives and images: told by name, or read for what they still say."""
+        for name in names:
+            path = self.folder / "data" / "celeba" / name
             content = path.read_bytes()
             for kind, damage in DAMAGES.items():
                 self.clear_cache()
                 started = time.monotonic()
                 damage(path)
                 code, _, said = self.run("-c", DECODE)
-                survived = code == 0 or (code == 1 and path.name in said)
+                named = path.name in said or re.search(r"Image \d{6}.jpg is", said)
+                survived = code == 0 or (code == 1 and bool(named))
                 self.report(f"decoding: {path.name} {kind}", survived, said, started)
                 path.write_bytes(content)
+
+    def damage_garments(self, whole):
+        """Damages the drawn garments that are kept: drawn again, and the same are learned."""
+        for kind, damage in DAMAGES.items():
+            started, output = time.monotonic(), self.folder / "garments"
+            (path,) = self.cache().glob("garments-*")
+            damage(path)
+            shutil.rmtree(output, ignore_errors=True)
+            code, _, said = self.run(*TRAIN, "--output", output)
+            survived = code == 0 and history(output) == history(whole)
+            self.report(f"training: the garments' cache {kind}", survived, said, started)
 
     def clear_cache(self):
         for path in self.cache().glob("celeba-*"):
@@ -298,6 +317,13 @@ def is_whole(path):
         return False
 
 
+def room_until(whole, name):
+    """The bytes that a training has written before the first file of a name, and half of that."""
+    sizes = {path.name: path.stat().st_size for path in whole.rglob("[!.]*") if path.is_file()}
+    before = sum(-(-sizes[first] // PAGE) * PAGE for first in WRITTEN[: WRITTEN.index(name)])
+    return PAGE + before + sizes[name] // 2 // PAGE * PAGE  # the first is the lock's
+
+
 def history(output):
     path = output / "history.csv"
     return path.read_bytes() if path.exists() else b""
@@ -341,6 +367,17 @@ def draw_photographs(folder):
     (folder / "list_attr_celeba.txt").write_text("".join(lines))
 
 
+def pack(folder):
+    """Turns the folder and the text of that layout into a zip archive and a csv file."""
+    images, text = folder / "img_align_celeba", folder / "list_attr_celeba.txt"
+    shutil.make_archive(str(images), "zip", folder, images.name)
+    shutil.rmtree(images)
+    _, _, *rows = text.read_text().splitlines()
+    lines = ["image_id,Smiling", *(row.replace(" ", ",") for row in rows)]
+    text.with_suffix(".csv").write_text("\n".join(lines) + "\n")
+    text.unlink()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="two minutes, on one backend")
@@ -352,14 +389,10 @@ def main():
     print(f"The instants and the damages are those of the seed {seed}.")
     print(f"{'backend':<11} {'fault':<46} {'kept':<4}{'seconds':>8}  what was said last")
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        draw_photographs(folder / "data" / "celeba")
         for backend in backends:
-            work = folder / backend
-            work.mkdir()
-            campaign = Campaign(work, backend, 1 if short else 20)
-            (work / "data").symlink_to(folder / "data")
-            failures += run_all(campaign, short)
+            work = Path(folder) / backend
+            draw_photographs(work / "data" / "celeba")
+            failures += run_all(Campaign(work, backend, 1 if short else 20), short)
     print(f"{failures} lost, silent or with a traceback")
     return 1 if failures else 0
 
@@ -370,16 +403,18 @@ def run_all(campaign, short):
     seconds = campaign.train_whole(whole)
     campaign.kill_trainings(whole, seconds)
     campaign.train_twice()
-    campaign.fill_disk(whole, 1 if short else 8)
-    if not short:
-        campaign.damage_run(whole)
+    campaign.fill_disk(whole, ("best.keras",) if short else WRITTEN)
     digest, seconds = campaign.decode_whole()
     campaign.kill_decodings(digest, seconds)
     campaign.decode_twice(digest)
     campaign.damage_cache(digest)
     if not short:
+        campaign.damage_run(whole)
+        campaign.damage_garments(whole)
         campaign.damage_unfinished(digest, seconds)
-        campaign.damage_sources()
+        campaign.damage_sources(("list_attr_celeba.txt", "img_align_celeba/000007.jpg"))
+        pack(campaign.folder / "data" / "celeba")
+        campaign.damage_sources(("list_attr_celeba.csv", "img_align_celeba.zip"))
     return campaign.failures
 
 

@@ -91,10 +91,10 @@ def _draws(vae, x, num_samples, seed):
             # Through `call`, which a subclass may have made its own.
             outputs = vae(batch if conditions else batch[0], training=False)
         posterior = [in_full_precision(tensor) for tensor in outputs[1:3]]
-        masks = [_mask_of(outputs[index]) for index in (-1, 0)]  # of the codes, and of the images
+        mask = _mask_of(outputs[-1])  # of the codes; Keras hands it on from there
         # Where nothing counts, the posterior is the prior: its KL divergence is zero.
-        posterior = [weigh(tensor, masks[0]) for tensor in posterior]
-        yield posterior, _samples(vae, batch, posterior, masks, num_samples, generator)
+        posterior = [weigh(tensor, mask) for tensor in posterior]
+        yield posterior, _samples(vae, batch, posterior, mask, num_samples, generator)
 
 
 def _mask_of(tensor):
@@ -134,7 +134,7 @@ def _check_arguments(vae, x, num_samples):
     check_images(x, "x", vae.image_shape, vae.likelihood.bounds)
 
 
-def _samples(vae, batch, posterior, masks, num_samples, generator):
+def _samples(vae, batch, posterior, mask, num_samples, generator):
     """Yields `log p(x|z)` and `log p(z) - log q(z|x)`, both `(samples, batch)`, in float64."""
     z_mean, z_log_var = posterior
     count = len(batch[0])
@@ -145,8 +145,8 @@ def _samples(vae, batch, posterior, masks, num_samples, generator):
         z = ops.reshape(z_mean + ops.exp(z_log_var / 2) * epsilon, (-1, *z_mean.shape[1:]))
         repeated = [_repeat(tensor, samples) for tensor in (*batch, *posterior)]
         with without_gradients():
-            repeated_masks = [None if mask is None else _repeat(mask, samples) for mask in masks]
-            log_p = _log_likelihoods(vae, z, repeated_masks, *repeated[: len(batch)])
+            repeated_mask = None if mask is None else _repeat(mask, samples)
+            log_p = _log_likelihoods(vae, z, repeated_mask, *repeated[: len(batch)])
             log_q = sum_per_example(log_normal(z, *repeated[len(batch) :]))
             log_ratio = vae.prior.log_prob(z) - log_q
         yield tuple(
@@ -159,12 +159,10 @@ def _repeat(tensor, times):
     return ops.tile(tensor, (times, *[1] * (len(tensor.shape) - 1)))
 
 
-def _log_likelihoods(vae, z, masks, repeated, *conditions):
+def _log_likelihoods(vae, z, mask, repeated, *conditions):
     """Returns `log p(x|z)`, `(batch,)`, of as many images as codes."""
-    of_codes, of_images = masks
-    parameters = call_part(vae.decoder, z, conditions, training=False, mask=of_codes)
-    options = {} if of_images is None else {"parameters_mask": of_images}
-    log_p = vae.likelihood(repeated, parameters, **options)
+    parameters = call_part(vae.decoder, z, conditions, training=False, mask=mask)
+    log_p = vae.likelihood(repeated, parameters)
     if tuple(log_p.shape) != (len(repeated),):
         raise ValueError(
             "The model's likelihood must return `log p(x|z)`, one number per image, of shape "
