@@ -38,9 +38,8 @@ def without_metrics():
     class Silent(VAE):
         metrics = ()
 
-        def _average(self, x, y=None, **losses):
-            self.last = ops.mean(losses["loss"])
-            return self.last
+        def _track(self, x, y, **means):
+            self.last = means.get("loss")  # the loss comes last
 
         def compute_metrics(self, *data):
             return {"loss": self.last}  # else a compiler leaves the forward pass out

@@ -60,6 +60,25 @@ class WiderPosterior(VAE):
         return self.decoder(z, training=training), z_mean, z_log_var
 
 
+class FreeBits(VAE):
+    """Computes its own loss, and nothing of ours."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        kl = self.prior(*y_pred[1:4])
+        return keras.ops.mean(keras.ops.maximum(kl, 3.0) - self.likelihood(x, y_pred[0]))
+
+
+class WithATerm(VAE):
+    def compute_loss(self, *args, **kwargs):
+        return super().compute_loss(*args, **kwargs) + 100.0
+
+
+class ReturnsMore(VAE):
+    def call(self, x, training=None):
+        outputs = super().call(x, training)
+        return (*outputs, 2.0 * outputs[3])
+
+
 def to_numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
@@ -98,6 +117,47 @@ class TestASubclass:
         assert abs(bound + evaluation.elbo(plain, images[:2], 500, seed=0).mean()) > 1.0
         wider, narrower = (model.posterior(images)[1] for model in (model, plain))
         np.testing.assert_allclose(wider, narrower + 2.0, rtol=1e-5)
+
+
+    def test_reports_the_loss_that_it_computes(self, make_networks, images):
+        model = FreeBits(*make_networks())
+        model.compile(keras.optimizers.SGD(0.0))
+        history = model.fit(images, validation_data=(images,), verbose=0).history
+        assert set(history) == {"loss", "val_loss"}
+        bound = -evaluation.elbo(VAE(model.encoder, model.decoder), images, 100, seed=0).mean()
+        for value in (history["loss"][0], history["val_loss"][0]):
+            assert bound - 0.5 < value < bound + 3.5
+        assert model.train_on_batch(images, return_dict=True)["loss"] > 1.0
+        assert model.evaluate(images, verbose=0) > 1.0
+
+    def test_reports_what_it_adds_to_the_loss(self, make_networks, images):
+        model = WithATerm(*make_networks())
+        model.compile(keras.optimizers.SGD(1e-3))
+        logs = model.fit(images, batch_size=3, verbose=0).history
+        parts = logs["reconstruction_loss"][0] + logs["kl_loss"][0]
+        np.testing.assert_allclose(logs["loss"][0], parts + 100.0, rtol=1e-5)
+        logs = model.evaluate(images, verbose=0, return_dict=True)
+        parts = logs["reconstruction_loss"] + logs["kl_loss"]
+        np.testing.assert_allclose(logs["loss"], parts + 100.0, rtol=1e-5)
+
+    def test_of_a_loss_of_its_own_is_stopped_where_that_is_not_finite(self, make_networks, images):
+        model = FreeBits(*make_networks())
+        model.compile(keras.optimizers.SGD(1e30))
+        with pytest.raises(FloatingPointError, match="not finite"):
+            model.fit(images, batch_size=2, epochs=3, verbose=0)
+        with pytest.raises(ValueError, match="values from"):
+            model.fit(Batches(255.0 * images), verbose=0)
+
+    def test_may_return_more_than_the_model_needs(self, make_networks, images):
+        model = ReturnsMore(*make_networks())
+        model.compile(keras.optimizers.SGD(0.0))
+        plain = VAE(model.encoder, model.decoder)
+        plain.compile()
+        kl = [m.evaluate(images, verbose=0, return_dict=True)["kl_loss"] for m in (model, plain)]
+        np.testing.assert_allclose(*kl, rtol=1e-5)
+        assert len(model.predict(images, verbose=0)) == 5
+        bounds = [evaluation.elbo(m, images, 50, seed=0) for m in (model, plain)]
+        np.testing.assert_allclose(*bounds, rtol=1e-4)
 
 
 class TestExport:
@@ -457,6 +517,33 @@ class TestConditions:
             with pytest.raises(ValueError, match=r"Expected 0 conditions.*Received: 1"):
                 call()
 
+    def test_that_are_missing_are_told_and_the_model_lives(self, images):
+        c = np.eye(3, dtype="float32")[np.arange(10) % 3]
+        vae = VAE(*self.parts())
+        vae.compile("sgd")
+        vae.fit([images, c], verbose=0)
+        for call in (
+            lambda: vae.fit(images),
+            lambda: vae.evaluate(images),
+            lambda: vae.encode(images),
+            lambda: vae.predict(images),
+            lambda: vae.decode(np.zeros((2, 2))),
+            lambda: vae.generate(2),
+            lambda: evaluation.elbo(vae, images),
+        ):
+            with pytest.raises(ValueError, match=r"Expected 1 condition .*0. Pass a list, `\[ima"):
+                call()
+        with pytest.raises(ValueError, match=r"Received: 3. A list is one condition each"):
+            vae.generate(3, condition=[0, 1, 2])
+        assert vae.generate(2, condition=c[:2]).shape == (2, 8, 8, 1)
+        vae.fit([images, c], verbose=0)
+
+    def test_of_the_decoder_alone_need_not_be_encoded(self, images):
+        vae = VAE(*self.parts(encoder_takes_it=False))
+        assert vae.encode(images).shape == (10, 2)
+        with pytest.raises(ValueError, match="Expected 1 condition"):
+            vae.reconstruct(images)
+
     def test_by_name_are_refused(self, images):
         vae = VAE(*self.parts())
         vae.compile("sgd")
@@ -477,6 +564,10 @@ class TestNothing:
         assert vae.encode(images[:0]).shape == (0, 2)
         assert vae.decode(np.zeros((0, 2))).shape == vae.generate(0).shape == (0, 8, 8, 1)
         assert vae.reconstruct(images[:0]).shape == (0, 8, 8, 1)
+
+    def test_to_predict_from_is_told(self, make_vae, images):
+        with pytest.raises(ValueError, match="at least one image"):
+            make_vae().predict(images[:0])
 
     def test_class_weights_are_told(self, make_vae, images):
         with pytest.raises(ValueError, match="`class_weight` must be None"):
@@ -615,6 +706,39 @@ UNEVEN = """
 
 
 @on_jax
+
+
+def test_codes_of_another_shape_are_told_and_the_model_lives(make_vae, images, tmp_path):
+    vae = make_vae()
+    with pytest.raises(ValueError, match=r"`z` must be codes of shape \(2,\).*\(3, 5\)"):
+        vae.decode(np.zeros((3, 5)))
+    with pytest.raises(ValueError, match=r"images of shape \(8, 8, 1\)"):
+        vae.predict(images[:, :5])
+    vae.save(tmp_path / "vae.keras")
+    np.testing.assert_array_equal(
+        keras.saving.load_model(tmp_path / "vae.keras").generate(2, seed=0), vae.generate(2, seed=0)
+    )
+
+
+def test_codes_of_any_length_are_drawn_by_a_sampler_alone():
+    x, z = keras.Input((None, 3)), keras.Input((None, 2))
+    encoder = keras.Model(x, [LAYERS.Dense(2)(x), LAYERS.Dense(2)(x)])
+    vae = VAE(encoder, keras.Model(z, LAYERS.Dense(3)(z)), Gaussian(bounds=None))
+
+    class OfLength4:
+        def sample(self, n, seed):
+            return np.zeros((n, 4, 2))
+
+    with pytest.raises(ValueError, match=r"Codes of shape \(None, 2\) may have any length"):
+        vae.generate(2)
+    assert vae.generate(2, sampler=OfLength4()).shape == (2, 4, 3)
+
+
+def test_images_are_none_or_more(make_vae):
+    with pytest.raises(ValueError, match="`n` must be >= 0. Received: n=-1"):
+        make_vae().generate(-1)
+
+
 def test_two_devices_encode_an_odd_number_of_images(run_python):
     assert run_python(UNEVEN).endswith("(7, 8, 8, 1) (3, 8, 8, 1)\n")
 

@@ -46,7 +46,8 @@ class EncoderDecoder(keras.Model):
     A subclass implements `encode`, `call`, which returns a tuple of the
     parameters of `p(x|z)`, the codes and what else `compute_loss` needs, and
     `compute_loss`; `loss_names` are the numbers that it reports, in nats per
-    image.
+    image: `loss` is what `compute_loss` returns, and the others come from
+    `_average`.
     """
 
     loss_names = ("loss", "reconstruction_loss")
@@ -60,7 +61,9 @@ class EncoderDecoder(keras.Model):
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
+        self._tracked = set()  # the names of those that a step updates
         self._watch = Watch(self.likelihood.bounds)
+        self._returns_loss = False
         self.image_shape = self.code_shape = None
         if inputs_of(encoder):
             self.image_shape = tuple(encoder.inputs[0].shape[1:])
@@ -164,7 +167,8 @@ class EncoderDecoder(keras.Model):
         """Returns `(x, y, sample_weight)` for Keras, once they are fit to be learned."""
         images, conditions = split_inputs(x)
         check_not_empty(images, "x")
-        check_conditions(conditions, self.encoder, self.decoder)
+        if is_array(images):
+            check_conditions(conditions, (self.encoder, self.decoder))
         # What is only looked at, and not scored, may hold any numbers.
         bounds = self.likelihood.bounds if y is None else None
         check_images(images, "x", self.image_shape, bounds)
@@ -175,11 +179,35 @@ class EncoderDecoder(keras.Model):
             y = images  # Keras drops weights that come without targets.
         return x, y, sample_weight
 
-    def _check_encoded(self, x):
-        """Raises `ValueError` for images like none that the model learned from, but for noise."""
+    def _check_encoded(self, x, *others):
+        """Raises `ValueError` for images like none that the model learned from, but for noise.
+
+        Args:
+            x: The images, or a list of them and the conditions.
+            *others: The parts, besides the encoder, that must get theirs.
+        """
         images, conditions = split_inputs(x)
-        check_conditions(conditions, self.encoder, self.decoder)
+        if is_array(images):
+            check_conditions(conditions, (self.encoder, self.decoder), (self.encoder, *others))
         check_images(images, "x", self.image_shape, self.likelihood.bounds, noisy=True)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, x, *args, **kwargs):
+        check_not_empty(split_inputs(x)[0], "x")
+        # Before Keras traces: on JAX a model does not survive an error there.
+        self._check_encoded(x, self.decoder)
+        return super().predict(x, *args, **kwargs)
+
+    def _compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        # What every step calls, Keras's own for evaluation too. What is reported is what is
+        # returned, and a subclass may return something else than `_average`.
+        self._returns_loss = True
+        try:
+            loss = super()._compute_loss(x, y, y_pred, sample_weight, training)
+        finally:
+            self._returns_loss = False
+        self._track(x, y, loss=loss)
+        return loss
 
     def _reconstruction_loss(self, x, y, parameters, sample_weight=None, training=True):
         """Returns `-log p(target|z)` in nats, `(batch,)`, weighted; the target is `y` or else `x`.
@@ -214,10 +242,26 @@ class EncoderDecoder(keras.Model):
         means = {name: ops.sum(loss) / count for name, loss in losses.items()}
         # In half precision an activity regularizer's loss is less precise than ours.
         means["loss"] += sum(ops.cast(ops.sum(loss), means["loss"].dtype) for loss in self.losses)
-        doubt = self._watch.update_state(split_inputs(x)[0] if y is None else y)
-        for name, tracker in self._trackers.items():
-            tracker.update_state(means[name] + doubt, sample_weight=batch_size)
+        reported = dict(means)
+        if self._returns_loss:
+            del reported["loss"]
+        self._track(x, y, **reported)
         return means["loss"]
+
+    def _track(self, x, y, **means):
+        """Counts the means of a batch among those of the epoch."""
+        images = split_inputs(x)[0]
+        if "loss" in means:
+            means["loss"] += self._watch.update_state(images if y is None else y)
+        for name, mean in means.items():
+            self._trackers[name].update_state(mean, sample_weight=ops.shape(images)[0])
+        self._tracked.update(means)
+
+    def get_metrics_result(self):
+        """Returns the results of all metrics, without losses that no step computes."""
+        unknown = set(self._trackers) - self._tracked
+        results = super().get_metrics_result()
+        return {name: value for name, value in results.items() if name not in unknown}
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Computes the metrics of `compile`, between the target and the mean of `p(x|z)`."""
@@ -255,9 +299,18 @@ class EncoderDecoder(keras.Model):
             bounds of the likelihood.
         """
         inputs = _with(z, condition)
-        check_conditions(split_inputs(inputs)[1], self.decoder)
+        if is_array(z):
+            check_conditions(split_inputs(inputs)[1], [self.decoder])
+            self._check_codes(z)
         parameters = self._predict_with(self.decoder, inputs, batch_size)
         return ops.convert_to_numpy(self.likelihood.mean(parameters))
+
+    def _check_codes(self, z):
+        if self.code_shape is not None and not fits(z.shape[1:], self.code_shape):
+            raise ValueError(
+                f"Argument `z` must be codes of shape {self.code_shape}, one batch axis first. "
+                f"Received: z of shape {tuple(z.shape)}"
+            )
 
     def reconstruct(self, x, batch_size=256):
         """Encodes images and decodes their codes: `decode(encode(x))`."""
@@ -295,14 +348,30 @@ def split_inputs(inputs):
     return inputs, ()
 
 
-def check_conditions(conditions, *parts):
-    """Raises `ValueError` where there are more conditions than any of the parts takes."""
-    taken = [len(inputs_of(part)) - 1 for part in parts]
-    if -1 not in taken and len(conditions) > max(taken):
-        raise ValueError(
-            f"Expected {max(taken)} conditions, as encoder or decoder take beside images or "
-            f"codes. Received: {len(conditions)}"
-        )
+def check_conditions(conditions, parts, needed=None):
+    """Raises `ValueError` where there are more or fewer conditions than a model takes.
+
+    Args:
+        conditions: Tuple.
+        parts: The encoder, the decoder, or both: none takes more conditions.
+        needed: Those of them that are called. Defaults to all.
+    """
+    most, least = (
+        max(len(inputs_of(part)) - 1 for part in some) for some in (parts, needed or parts)
+    )
+    are_known = all(inputs_of(part) for part in parts)
+    if not are_known or least <= len(conditions) <= most:
+        return
+    expected = f"{least}" if least == most else f"{least} to {most}"
+    hint = ""
+    if not conditions:
+        hint = ". Pass a list, `[images, condition]`; to `decode` and `generate`, `condition=`"
+    elif most:
+        hint = ". A list is one condition each; pass one as an array"
+    raise ValueError(
+        f"Expected {expected} condition{'' if most == 1 else 's'} beside images or codes, as "
+        f"encoder and decoder have inputs. Received: {len(conditions)}{hint}"
+    )
 
 
 def part_inputs(part, first, conditions):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_keras.base import call_part, split_inputs
+from vae_keras.base import call_part, check_conditions, split_inputs
 from vae_keras.checks import as_array, check_codes, check_images, is_array
 from vae_keras.latent.spread import covariance, varying_dimensions
 from vae_keras.losses import in_full_precision, kl_divergence, sum_per_example, weigh
@@ -82,7 +82,7 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
 def _draws(vae, x, num_samples, seed):
     """Yields, batch by batch, the posteriors of the images and an iterator over their samples."""
     images, conditions = split_inputs(x)
-    _check_arguments(vae, images, num_samples)
+    _check_arguments(vae, images, conditions, num_samples)
     generator = keras.random.SeedGenerator(seed)
     arrays = [as_array(images).astype("float32"), *map(as_array, conditions)]
     for start in range(0, len(images), BATCH):
@@ -91,7 +91,7 @@ def _draws(vae, x, num_samples, seed):
             # Through `call`, which a subclass may have made its own.
             outputs = vae(batch if conditions else batch[0], training=False)
         posterior = [in_full_precision(tensor) for tensor in outputs[1:3]]
-        mask = _mask_of(outputs[-1])  # of the codes; Keras hands it on from there
+        mask = _mask_of(outputs[1])  # of the codes; Keras hands it on from there
         # Where nothing counts, the posterior is the prior: its KL divergence is zero.
         posterior = [weigh(tensor, mask) for tensor in posterior]
         yield posterior, _samples(vae, batch, posterior, mask, num_samples, generator)
@@ -116,7 +116,7 @@ class _ReadMask(keras.layers.Layer):
         return x
 
 
-def _check_arguments(vae, x, num_samples):
+def _check_arguments(vae, x, conditions, num_samples):
     if not isinstance(vae, VAE):
         raise ValueError(
             "Argument `vae` must be a `VAE`: without a posterior and a prior over the codes "
@@ -131,6 +131,7 @@ def _check_arguments(vae, x, num_samples):
         raise ValueError(f"Argument `x` must be an array. Received: x of type {type(x).__name__}")
     if len(x) == 0:
         raise ValueError("Argument `x` must hold at least one image. Received: an empty batch")
+    check_conditions(conditions, (vae.encoder, vae.decoder))
     check_images(x, "x", vae.image_shape, vae.likelihood.bounds)
 
 

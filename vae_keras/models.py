@@ -33,7 +33,8 @@ class Autoencoder(EncoderDecoder):
     computed between the image and its reconstruction.
 
     Where the encoder or the decoder has a second input (a class, attributes),
-    `x` is a list, `[images, condition]`, everywhere.
+    `x` is a list, `[images, condition]`, everywhere; in batches that a
+    `PyDataset` or a generator yields, a tuple.
 
     Args:
         encoder: Keras model, images to codes.
@@ -92,8 +93,9 @@ class VAE(EncoderDecoder):
     `fit` and `evaluate` take what those of `Autoencoder` take, and report
     `loss = reconstruction_loss + beta * kl_loss`. `predict` returns what the
     model computes, as a tuple: the decoder's output, `z_mean`, `z_log_var`
-    and the sample `z`. A term that a subclass adds to the loss is reported
-    with it where it goes through `add_loss` in `call`.
+    and the sample `z`. A subclass may return more, and may have a
+    `compute_loss` of its own, a scalar, which is reported as `loss`; the two
+    parts are reported where it calls the one here.
 
     Args:
         encoder: Keras model, images to `(z_mean, z_log_var)`, two tensors of
@@ -193,7 +195,7 @@ class VAE(EncoderDecoder):
         return call_part(self.decoder, z, conditions, training), z_mean, z_log_var, z
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        parameters, *posterior = y_pred  # z_mean, z_log_var and z
+        parameters, *posterior = y_pred[:4]  # z_mean, z_log_var and z
         reconstruction = self._reconstruction_loss(x, y, parameters, sample_weight, training)
         kl = self.prior(*posterior)  # (batch,), as the reconstruction
         weight, is_of_images = check_weight(sample_weight, split_inputs(x)[0])
@@ -241,10 +243,21 @@ class VAE(EncoderDecoder):
         Returns:
             NumPy array `(n, ...)`, float32: images, within the bounds of the
             likelihood.
+
+        Raises:
+            ValueError: if `n < 0`, the shape of a code or a part of it is not
+                known, or conditions are missing.
         """
+        if n < 0:
+            raise ValueError(f"Argument `n` must be >= 0. Received: n={n}")
         if sampler is None and not self.prior.built:
             raise ValueError(
                 "The shape of a code is unknown: call or fit the model on images first."
+            )
+        if sampler is None and None in self.code_shape:
+            raise ValueError(
+                f"Codes of shape {self.code_shape} may have any length: argument `sampler` must "
+                "draw some of one. Received: sampler=None"
             )
         z = as_array((sampler or self.prior).sample(n, seed))
         return self.decode(z, condition=condition)
