@@ -61,7 +61,7 @@ class EncoderDecoder(keras.Model):
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
-        self._tracked = set()  # the names of those that a step updates
+        self._known_losses = frozenset()  # the names of those that a step updates
         self._watch = Watch(self.likelihood.bounds)
         self._returns_loss = False
         self.image_shape = self.code_shape = None
@@ -255,11 +255,11 @@ class EncoderDecoder(keras.Model):
             means["loss"] += self._watch.update_state(images if y is None else y)
         for name, mean in means.items():
             self._trackers[name].update_state(mean, sample_weight=ops.shape(images)[0])
-        self._tracked.update(means)
+        self._known_losses |= means.keys()
 
     def get_metrics_result(self):
         """Returns the results of all metrics, without losses that no step computes."""
-        unknown = set(self._trackers) - self._tracked
+        unknown = set(self._trackers) - self._known_losses
         results = super().get_metrics_result()
         return {name: value for name, value in results.items() if name not in unknown}
 
