@@ -118,7 +118,6 @@ class TestASubclass:
         wider, narrower = (model.posterior(images)[1] for model in (model, plain))
         np.testing.assert_allclose(wider, narrower + 2.0, rtol=1e-5)
 
-
     def test_reports_the_loss_that_it_computes(self, make_networks, images):
         model = FreeBits(*make_networks())
         model.compile(keras.optimizers.SGD(0.0))
@@ -705,9 +704,6 @@ UNEVEN = """
 """
 
 
-@on_jax
-
-
 def test_codes_of_another_shape_are_told_and_the_model_lives(make_vae, images, tmp_path):
     vae = make_vae()
     with pytest.raises(ValueError, match=r"`z` must be codes of shape \(2,\).*\(3, 5\)"):
@@ -735,10 +731,11 @@ def test_codes_of_any_length_are_drawn_by_a_sampler_alone():
 
 
 def test_images_are_none_or_more(make_vae):
-    with pytest.raises(ValueError, match="`n` must be >= 0. Received: n=-1"):
+    with pytest.raises(ValueError, match=r"`n` must be >= 0. Received: n=-1"):
         make_vae().generate(-1)
 
 
+@on_jax
 def test_two_devices_encode_an_odd_number_of_images(run_python):
     assert run_python(UNEVEN).endswith("(7, 8, 8, 1) (3, 8, 8, 1)\n")
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import types
 import warnings
 
 import keras
@@ -61,9 +62,9 @@ class EncoderDecoder(keras.Model):
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
-        self._known_losses = frozenset()  # the names of those that a step updates
         self._watch = Watch(self.likelihood.bounds)
-        self._returns_loss = False
+        # Of the step that is traced; no attributes of the model, whose setter does more.
+        self._step = types.SimpleNamespace(returns_loss=False, has_parts=True)
         self.image_shape = self.code_shape = None
         if inputs_of(encoder):
             self.image_shape = tuple(encoder.inputs[0].shape[1:])
@@ -201,11 +202,11 @@ class EncoderDecoder(keras.Model):
     def _compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         # What every step calls, Keras's own for evaluation too. What is reported is what is
         # returned, and a subclass may return something else than `_average`.
-        self._returns_loss = True
+        self._step.returns_loss, self._step.has_parts = True, False
         try:
             loss = super()._compute_loss(x, y, y_pred, sample_weight, training)
         finally:
-            self._returns_loss = False
+            self._step.returns_loss = False
         self._track(x, y, loss=loss)
         return loss
 
@@ -242,11 +243,12 @@ class EncoderDecoder(keras.Model):
         means = {name: ops.sum(loss) / count for name, loss in losses.items()}
         # In half precision an activity regularizer's loss is less precise than ours.
         means["loss"] += sum(ops.cast(ops.sum(loss), means["loss"].dtype) for loss in self.losses)
-        reported = dict(means)
-        if self._returns_loss:
-            del reported["loss"]
-        self._track(x, y, **reported)
-        return means["loss"]
+        self._step.has_parts = True
+        total = means["loss"]
+        if self._step.returns_loss:
+            del means["loss"]
+        self._track(x, y, **means)
+        return total
 
     def _track(self, x, y, **means):
         """Counts the means of a batch among those of the epoch."""
@@ -255,13 +257,13 @@ class EncoderDecoder(keras.Model):
             means["loss"] += self._watch.update_state(images if y is None else y)
         for name, mean in means.items():
             self._trackers[name].update_state(mean, sample_weight=ops.shape(images)[0])
-        self._known_losses |= means.keys()
 
     def get_metrics_result(self):
-        """Returns the results of all metrics, without losses that no step computes."""
-        unknown = set(self._trackers) - self._known_losses
+        """Returns the results of all metrics, without parts of a loss that has none."""
         results = super().get_metrics_result()
-        return {name: value for name, value in results.items() if name not in unknown}
+        if not self._step.has_parts:
+            results = {k: v for k, v in results.items() if k not in self.loss_names[1:]}
+        return results
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Computes the metrics of `compile`, between the target and the mean of `p(x|z)`."""
