@@ -31,7 +31,6 @@ COLUMNS = ("step", "forward", "backward", "FusedAdam", "Adam", "metrics", "array
 
 def without_metrics():
     """A VAE that trains as ours does and keeps no running means."""
-
     from vae_keras import VAE
 
     class Silent(VAE):

@@ -166,10 +166,9 @@ class EncoderDecoder(keras.Model):
 
     def _check_data(self, x, y=None, sample_weight=None):
         """Returns `(x, y, sample_weight)` for Keras, once they are fit to be learned."""
-        images, conditions = split_inputs(x)
+        images, _ = split_inputs(x)
         check_not_empty(images, "x")
-        if is_array(images):
-            check_conditions(conditions, (self.encoder, self.decoder))
+        check_conditions(x, (self.encoder, self.decoder))
         # What is only looked at, and not scored, may hold any numbers.
         bounds = self.likelihood.bounds if y is None else None
         check_images(images, "x", self.image_shape, bounds)
@@ -187,9 +186,8 @@ class EncoderDecoder(keras.Model):
             x: The images, or a list of them and the conditions.
             *others: The parts, besides the encoder, that must get theirs.
         """
-        images, conditions = split_inputs(x)
-        if is_array(images):
-            check_conditions(conditions, (self.encoder, self.decoder), (self.encoder, *others))
+        check_conditions(x, (self.encoder, self.decoder), (self.encoder, *others))
+        images, _ = split_inputs(x)
         check_images(images, "x", self.image_shape, self.likelihood.bounds, noisy=True)
 
     @functools.wraps(keras.Model.predict)
@@ -301,8 +299,8 @@ class EncoderDecoder(keras.Model):
             bounds of the likelihood.
         """
         inputs = _with(z, condition)
+        check_conditions(inputs, [self.decoder])
         if is_array(z):
-            check_conditions(split_inputs(inputs)[1], [self.decoder])
             self._check_codes(z)
         parameters = self._predict_with(self.decoder, inputs, batch_size)
         return ops.convert_to_numpy(self.likelihood.mean(parameters))
@@ -350,18 +348,19 @@ def split_inputs(inputs):
     return inputs, ()
 
 
-def check_conditions(conditions, parts, needed=None):
+def check_conditions(inputs, parts, needed=None):
     """Raises `ValueError` where there are more or fewer conditions than a model takes.
 
     Args:
-        conditions: Tuple.
+        inputs: Images or codes, or a list of them and the conditions; a stream passes.
         parts: The encoder, the decoder, or both: none takes more conditions.
         needed: Those of them that are called. Defaults to all.
     """
     most, least = (
         max(len(inputs_of(part)) - 1 for part in some) for some in (parts, needed or parts)
     )
-    are_known = all(inputs_of(part) for part in parts)
+    first, conditions = split_inputs(inputs)
+    are_known = is_array(first) and all(inputs_of(part) for part in parts)
     if not are_known or least <= len(conditions) <= most:
         return
     expected = f"{least}" if least == most else f"{least} to {most}"

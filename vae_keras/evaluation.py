@@ -82,7 +82,7 @@ def log_likelihood(vae, x, num_samples=500, seed=None):
 def _draws(vae, x, num_samples, seed):
     """Yields, batch by batch, the posteriors of the images and an iterator over their samples."""
     images, conditions = split_inputs(x)
-    _check_arguments(vae, images, conditions, num_samples)
+    _check_arguments(vae, x, num_samples)
     generator = keras.random.SeedGenerator(seed)
     arrays = [as_array(images).astype("float32"), *map(as_array, conditions)]
     for start in range(0, len(images), BATCH):
@@ -116,7 +116,7 @@ class _ReadMask(keras.layers.Layer):
         return x
 
 
-def _check_arguments(vae, x, conditions, num_samples):
+def _check_arguments(vae, x, num_samples):
     if not isinstance(vae, VAE):
         raise ValueError(
             "Argument `vae` must be a `VAE`: without a posterior and a prior over the codes "
@@ -127,12 +127,14 @@ def _check_arguments(vae, x, conditions, num_samples):
         raise ValueError(
             f"Argument `num_samples` must be >= 1. Received: num_samples={num_samples}"
         )
-    if not is_array(x):
-        raise ValueError(f"Argument `x` must be an array. Received: x of type {type(x).__name__}")
-    if len(x) == 0:
+    images, _ = split_inputs(x)
+    if not is_array(images):
+        kind = type(images).__name__
+        raise ValueError(f"Argument `x` must be an array. Received: x of type {kind}")
+    if len(images) == 0:
         raise ValueError("Argument `x` must hold at least one image. Received: an empty batch")
-    check_conditions(conditions, (vae.encoder, vae.decoder))
-    check_images(x, "x", vae.image_shape, vae.likelihood.bounds)
+    check_conditions(x, (vae.encoder, vae.decoder))
+    check_images(images, "x", vae.image_shape, vae.likelihood.bounds)
 
 
 def _samples(vae, batch, posterior, mask, num_samples, generator):
