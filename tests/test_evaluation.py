@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 from helpers import set_parameters
-from keras import layers
+from keras import layers, ops
 from scipy import special, stats
 
-from vae_keras import VAE, Autoencoder, evaluation, likelihoods, networks
+from vae_keras import VAE, Autoencoder, evaluation, likelihoods, losses, networks
 
 NUM_PIXELS = 64
 BOUNDS = [evaluation.elbo, evaluation.log_likelihood]
@@ -296,39 +296,76 @@ def test_a_unit_that_never_varies_is_not_active_far_from_0_either():
     assert evaluation.active_units(constant, threshold=1e-5).tolist() == [False, False]
 
 
-def test_a_code_that_decodes_to_anything_else_is_a_hole(indifferent_vae):
-    # Every image of this model is encoded to 0: only codes near 0 come back.
-    codes = np.random.default_rng(3).standard_normal((1000, 2))
-    far, near = np.full((10, 2), 3.0), np.full((10, 2), 0.01)
-    assert evaluation.hole_fraction(indifferent_vae, far, codes) == 1.0
-    assert evaluation.hole_fraction(indifferent_vae, near, codes) == 0.0
+@pytest.mark.parametrize("code_shape", [(2,), (2, 1)])
+def test_the_kl_splits_into_information_and_mismatch_as_gaussians_do(code_shape):
+    # Images are N(0, I), the code is 2 x plus noise of deviation 0.5: all parts have closed forms.
+    image, code = keras.Input((2,)), keras.Input(code_shape)
+    to_code = layers.Reshape(code_shape)
+    z_mean, z_log_var = layers.Dense(2)(image), layers.Dense(2)(image)
+    encoder = keras.Model(image, (to_code(z_mean), to_code(z_log_var)))
+    encoder.set_weights([2 * np.eye(2), np.zeros(2), np.zeros((2, 2)), np.full(2, np.log(0.25))])
+    decoder = keras.Model(code, layers.Dense(2)(layers.Flatten()(code)))
+    vae = VAE(encoder, decoder, likelihoods.Gaussian(1.0, bounds=None))
+    x = np.random.default_rng(0).standard_normal((8000, 2)).astype("float32")
+    information, mismatch = evaluation.split_kl(vae, x, seed=1)  # not the draws that made `x`
+    variance = 2**2 + 0.25
+    assert information == pytest.approx(2 * 0.5 * np.log(variance / 0.25), abs=0.06)
+    assert mismatch == pytest.approx(2 * 0.5 * (variance - 1 - np.log(variance)), abs=0.15)
+    total = ops.convert_to_numpy(losses.kl_divergence(*vae.posterior(x))).mean()
+    assert information + mismatch == pytest.approx(total, abs=0.15)
 
 
-class RoundTrip:
-    """Decodes a code to itself and encodes it to a function of it."""
-
-    def __init__(self, encode):
-        self.encode = encode
-
-    def decode(self, z):
-        return z
-
-
-def test_holes_are_found_in_one_dimension():
-    codes = 2.0 * np.random.default_rng(3).standard_normal((1000, 1))
-    z = np.array([[0.0], [1.0], [2.0], [4.0]])
-    # The round trip goes by half of the code, the tolerance is 1.
-    assert evaluation.hole_fraction(RoundTrip(lambda z: z / 2), z, codes / codes.std() * 2) == 0.25
+def test_information_is_zero_where_codes_say_nothing_and_log_n_where_they_say_all(random_vae, x):
+    for layer in ("z_mean", "z_log_var"):
+        random_vae.encoder.get_layer(layer).kernel.assign(np.zeros((4, 2)))
+    information, mismatch = evaluation.split_kl(random_vae, x, seed=0)
+    assert information == pytest.approx(0, abs=1e-5)
+    assert mismatch == pytest.approx(0, abs=1e-5)
+    random_vae.encoder.get_layer("z_mean").kernel.assign(np.full((4, 2), 1e2))
+    random_vae.encoder.get_layer("z_log_var").bias.assign([-9.0, -9.0])
+    assert evaluation.split_kl(random_vae, x)[0] == pytest.approx(np.log(len(x)), rel=1e-4)
 
 
-def test_a_code_that_comes_back_as_nan_is_a_hole():
+class Decoder:
+    """Draws each code as a picture: the function that it is given."""
+
+    def __init__(self, decode):
+        self.decode = decode
+
+
+def test_a_code_is_in_a_hole_where_no_code_of_the_data_is_drawn_like_it():
+    draw = Decoder(lambda z: np.repeat(z, 3, axis=1))  # a picture is its code, three times
+    codes, z = np.array([[0.0], [1.0]]), np.array([[0.0], [0.04], [0.5], [1.06], [-2.0]])
+    np.testing.assert_allclose(
+        evaluation.hole_distances(draw, z, codes), [0.0, 0.04, 0.5, 0.06, 2.0], atol=1e-4
+    )
+    assert evaluation.hole_fraction(draw, z, codes) == 3 / 5
+    assert evaluation.hole_fraction(draw, z, codes, tolerance=0.1) == 2 / 5
+
+
+def test_the_distance_is_that_of_all_pixels_to_the_nearest_picture(monkeypatch):
+    monkeypatch.setattr(evaluation, "CHUNK", 100)  # fewer codes at a time than there are
+    rng = np.random.default_rng(3)
+    weights = rng.standard_normal((2, 12))
+    draw = Decoder(lambda z: (z @ weights).reshape(-1, 2, 2, 3))
+    z, codes = rng.standard_normal((9, 2)), rng.standard_normal((40, 2))
+    differences = draw.decode(z)[:, None] - draw.decode(codes)[None]
+    expected = np.sqrt(np.mean(differences**2, axis=(2, 3, 4))).min(axis=1)
+    np.testing.assert_allclose(evaluation.hole_distances(draw, z, codes), expected, rtol=1e-6)
+
+
+def test_the_measure_does_not_depend_on_how_wide_the_codes_are_spread():
+    rng = np.random.default_rng(3)
+    z, codes = rng.standard_normal((200, 2)), rng.standard_normal((50, 2))
+    narrow, wide = Decoder(np.tanh), Decoder(lambda z: np.tanh(z / 6))
+    share = evaluation.hole_fraction(narrow, z, codes)
+    assert 0.1 < share < 0.9
+    assert evaluation.hole_fraction(wide, 6 * z, 6 * codes) == share
+
+
+def test_a_picture_of_nan_is_a_hole():
     codes = np.random.default_rng(3).standard_normal((100, 2))
-    assert evaluation.hole_fraction(RoundTrip(lambda z: z * np.nan), codes, codes) == 1.0
-
-
-def test_codes_that_never_vary_are_no_unit_of_distance(indifferent_vae):
-    with pytest.raises(ValueError, match=r"`codes` must hold codes that differ.*100 times"):
-        evaluation.hole_fraction(indifferent_vae, np.zeros((9, 2)), np.full((100, 2), 0.1))
+    assert evaluation.hole_fraction(Decoder(lambda z: z * np.nan), codes, codes) == 1.0
 
 
 @pytest.mark.parametrize(

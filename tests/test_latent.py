@@ -510,3 +510,37 @@ def test_a_sampler_repeats_itself_with_a_seed_and_not_without(clusters):
 def test_codes_that_no_sampler_can_be_fitted_to_are_refused(fit, message):
     with pytest.raises(ValueError, match=message):
         fit()
+
+
+def test_the_aggregated_posterior_is_the_mean_of_the_posteriors(monkeypatch):
+    monkeypatch.setattr(latent.aggregated, "CHUNK", 12)  # four codes at a time
+    rng = np.random.default_rng(0)
+    z_mean, z_log_var, z = rng.standard_normal((3, 9, 2)) * [[[1.0]], [[0.3]], [[1.5]]]
+    deviations = np.exp(z_log_var / 2)
+    each = stats.norm.pdf(z[:, None], z_mean[None], deviations[None]).prod(axis=2)
+    log_prob = latent.AggregatedPosterior(z_mean, z_log_var).log_prob(z)
+    np.testing.assert_allclose(log_prob, np.log(each.mean(axis=1)), rtol=1e-5)
+
+
+def test_draws_of_the_aggregated_posterior_have_its_moments():
+    z_mean, z_log_var = np.array([[0.0, 5.0], [4.0, 5.0]]), np.log([[1.0, 0.25], [9.0, 0.25]])
+    aggregated = latent.AggregatedPosterior(z_mean, z_log_var)
+    drawn = aggregated.sample(40_000, seed=0)
+    assert drawn.shape == (40_000, 2)
+    assert drawn.dtype == "float32"
+    np.testing.assert_allclose(drawn.mean(axis=0), [2.0, 5.0], atol=0.06)
+    np.testing.assert_allclose(drawn.var(axis=0), [(1 + 9) / 2 + 4, 0.25], rtol=0.03)
+    np.testing.assert_array_equal(drawn, aggregated.sample(40_000, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("z_mean", "z_log_var", "message"),
+    [
+        (np.zeros((3, 2)), np.zeros((3, 1)), r"the same shape. Received: \(3, 2\) and \(3, 1\)"),
+        (np.full((3, 2), np.nan), np.zeros((3, 2)), "`z_mean` must not hold NaN"),
+        (np.zeros((3, 2)), np.zeros(3), r"`z_log_var` must hold .* of shape \(3,\)"),
+    ],
+)
+def test_posteriors_that_do_not_fit_are_refused(z_mean, z_log_var, message):
+    with pytest.raises(ValueError, match=message):
+        latent.AggregatedPosterior(z_mean, z_log_var)

@@ -8,7 +8,8 @@ from keras import ops
 
 from vae_keras.base import call_part, check_conditions, split_inputs
 from vae_keras.checks import as_array, check_codes, check_images, is_array
-from vae_keras.latent.spread import covariance, varying_dimensions
+from vae_keras.latent.aggregated import AggregatedPosterior
+from vae_keras.latent.spread import covariance
 from vae_keras.losses import in_full_precision, kl_divergence, sum_per_example, weigh
 from vae_keras.models import VAE
 from vae_keras.priors import StandardNormal, log_normal
@@ -175,6 +176,37 @@ def _log_likelihoods(vae, z, mask, repeated, *conditions):
     return log_p
 
 
+def split_kl(vae, x, seed=None):
+    """Splits the mean KL divergence of images into information and mismatch.
+
+    `mean_n KL(q(z|x_n) || p(z)) = I(x; z) + KL(q(z) || p(z))`, where `q(z)` is the aggregated
+    posterior of these images (Hoffman & Johnson, 2016). The first part is what the code tells about
+    which image it came from, at most `log n`; the second pays for codes that, taken together, do
+    not follow the prior. Both are estimated by one draw from each posterior.
+
+    Args:
+        vae: A `VAE`.
+        x: Array `(n, ...)`, the images, or a list of them and the conditions. With few images the
+            information comes near `log n` and is cut off there.
+        seed: Integer, optional random seed.
+
+    Returns:
+        Pair of floats `(information, mismatch)`, in nats.
+
+    Raises:
+        ValueError: as `elbo` does.
+    """
+    _check_arguments(vae, x, num_samples=1)
+    z_mean, z_log_var = vae.posterior(x)
+    noise = np.random.default_rng(seed).standard_normal(z_mean.shape)
+    z = (z_mean + np.exp(z_log_var / 2) * noise).astype("float32")
+    log_q = ops.convert_to_numpy(sum_per_example(log_normal(z, z_mean, z_log_var)))
+    log_p = ops.convert_to_numpy(vae.prior.log_prob(ops.convert_to_tensor(z)))
+    z, z_mean, z_log_var = (np.reshape(part, (len(part), -1)) for part in (z, z_mean, z_log_var))
+    aggregated = AggregatedPosterior(z_mean, z_log_var).log_prob(z)
+    return float(np.mean(log_q - aggregated)), float(np.mean(aggregated - log_p))
+
+
 def active_units(z_mean, threshold=0.01):
     """Finds the latent dimensions that say something about the image.
 
@@ -232,27 +264,46 @@ def coverage(codes, num_neighbors=5, seed=0):
     return float(np.mean(nearest <= radius))
 
 
-def hole_fraction(model, z, codes, tolerance=0.5):
-    """Measures how many codes decode to an image that the encoder places elsewhere.
+def hole_fraction(model, z, codes, tolerance=0.05):
+    """Measures how many codes decode to an image that is like no image of the data.
 
-    A code is in a hole where the round trip `encode(decode(z))` ends more than
-    `tolerance` standard deviations of the data's codes away from `z`: what the
-    decoder drew there is not the picture of that code.
+    A code is in a hole where `hole_distances` is more than `tolerance`. The unit is that of the
+    pixels, so models whose codes spread differently are measured alike.
 
     Args:
         model: An `Autoencoder` or a `VAE`.
         z: Array `(n, latent_dim)`, the codes to try.
-        codes: Array `(m, latent_dim)`, the codes of real images: their spread
-            is the unit of distance.
+        codes: Array `(m, latent_dim)`, the codes of real images.
         tolerance: Float > 0.
 
     Returns:
         Float in [0, 1].
 
     Raises:
-        ValueError: if `z` or `codes` is not an array of that shape or holds
-            NaN or infinity, the two differ in `latent_dim`, or `codes` are all
-            the same.
+        ValueError: as `hole_distances`.
+    """
+    # A picture of NaN is like none.
+    return float(np.mean(~(hole_distances(model, z, codes) <= tolerance)))
+
+
+def hole_distances(model, z, codes):
+    """Measures how unlike the data each decoded code is.
+
+    The root mean squared difference, over the pixels, between the image that `z` decodes to and the
+    nearest of the images that `codes` decode to: how far is it from anything that this decoder
+    draws for a real image?
+
+    Args:
+        model: An `Autoencoder` or a `VAE`.
+        z: Array `(n, latent_dim)`, the codes to try.
+        codes: Array `(m, latent_dim)`, the codes of real images.
+
+    Returns:
+        NumPy array `(n,)`, in the unit of the pixels.
+
+    Raises:
+        ValueError: if `z` or `codes` is not an array of that shape or holds NaN or infinity, or
+            the two differ in `latent_dim`.
     """
     z, codes = check_codes(z, "z"), check_codes(codes, "codes")
     if z.shape[1] != codes.shape[1]:
@@ -260,11 +311,18 @@ def hole_fraction(model, z, codes, tolerance=0.5):
             "Arguments `z` and `codes` must have the same length of code. "
             f"Received: z of shape {z.shape}, codes of shape {codes.shape}"
         )
-    varying_dimensions(codes, "codes")
-    unit = np.sqrt(np.mean(np.var(codes, axis=0, dtype="float64")))
-    distance = np.linalg.norm(model.encode(model.decode(z)) - z, axis=1)
-    # A code that comes back as NaN has not come back.
-    return float(np.mean(~(distance <= tolerance * unit)))
+    images, reference = (np.reshape(model.decode(c), (len(c), -1)) for c in (z, codes))
+    rows = max(1, CHUNK // len(reference))
+    parts = [images[start : start + rows] for start in range(0, len(images), rows)]
+    return np.sqrt(np.concatenate([_nearest_squares(part, reference) for part in parts]))
+
+
+def _nearest_squares(images, reference):
+    """The mean squared difference of each image to the nearest of the reference."""
+    # The square written out is one matrix product; rounding may leave it just below 0.
+    squares = np.sum(reference**2, axis=1) - 2 * images @ reference.T
+    squares = np.min(squares, axis=1) + np.sum(images**2, axis=1)
+    return np.maximum(squares, 0) / images.shape[1]
 
 
 def frechet_distance(features, reference):
