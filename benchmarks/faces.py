@@ -19,7 +19,7 @@ import time
 
 import processes
 
-OUR_EPOCHS, OUR_BATCH = 12, 64  # those of notebook 06
+OUR_EPOCHS, OUR_BATCH = 12, 64  # those of notebook 07
 BOOK_BATCH, BOOK_LATENT_DIM, BOOK_CHANNELS, BOOK_STAGES = 128, 200, 64, 5
 BOOK_SCALE = math.sqrt(64 * 64 * 3 / (2 * 2_000))
 STANDS_STILL = 0.01  # a smaller gain of the best error, over `PATIENCE` epochs, is none
@@ -78,7 +78,7 @@ def book_as_written():
 
 
 def ours(num_images):
-    """Notebook 06's: a learning rate that is let down over all epochs."""
+    """Notebook 07's: a learning rate that is let down over all epochs."""
     from vae_keras import VAE, networks
     from vae_keras.optimizers import FusedAdam, warmup_and_cosine
 
