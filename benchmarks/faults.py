@@ -38,7 +38,7 @@ def main():
     try:
         print(hashlib.sha256(load_celeba(source="real").images.tobytes()).hexdigest())
     except (OSError, ValueError) as error:
-        return terminal.stop(f"Error: {error}", 1)
+        return terminal.stop(terminal.sentence(error), 1)
     return 0
 terminal.run(main)
 """

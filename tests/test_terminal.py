@@ -124,3 +124,15 @@ def test_what_libraries_warn_each_other_of_is_not_shown():
     assert program.returncode == 0
     assert "In the future" not in said
     assert "of this" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(28, "The disk is full."), "Error: The disk is full."),
+        (FileNotFoundError(2, "No such file", "a.zip"), "Error: No such file: 'a.zip'"),
+        (ValueError("[Errno] is not a number"), "Error: [Errno] is not a number"),
+    ],
+)
+def test_an_error_is_told_without_the_number_of_the_system(error, expected):
+    assert terminal.sentence(error) == expected

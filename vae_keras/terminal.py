@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +51,11 @@ def stop(message, code):
     with contextlib.suppress(BrokenPipeError):
         print(f"\n{message}", file=sys.stderr, flush=True)
     return code
+
+
+def sentence(error):
+    """Returns what an error says to who runs a program: without the system's number for it."""
+    return "Error: " + re.sub(r"^\[(Errno|WinError) \d+\] ", "", str(error))
 
 
 def end_at_once(message="Stopped."):

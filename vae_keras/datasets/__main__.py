@@ -39,7 +39,7 @@ def main(arguments=None):
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, BrokenPipeError) and terminal.reader_is_gone():
             return terminal.stop(terminal.CLOSED_PIPE, 1)
-        print(f"Error: {error}", file=sys.stderr)
+        print(terminal.sentence(error), file=sys.stderr)
         return 1
     return 0
 

@@ -42,9 +42,9 @@ def main(arguments=None):
     except (OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError) and terminal.reader_is_gone():
             return _stop(terminal.CLOSED_PIPE, 1, given)
-        return _stop(f"Error: {error}", 1, given)
+        return _stop(terminal.sentence(error), 1, given)
     except FloatingPointError as error:  # of a loss that is not finite
-        return _stop(f"Error: {error}", 1, given)
+        return _stop(terminal.sentence(error), 1, given)
     except Exception:
         if given.coordinator is None:
             raise
@@ -62,7 +62,7 @@ def _train(given, output, interrupts):
                 stack.enter_context(lent(output, given.resume))
             training = prepare(given, output, found)
         except ValueError as error:  # of a setting, a file or a checkpoint, and its text says which
-            return _stop(f"Error: {error}", 1, given)
+            return _stop(terminal.sentence(error), 1, given)
         training.run(interrupts)
         found.finish()
     return 0
