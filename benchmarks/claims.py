@@ -59,7 +59,8 @@ def try_faults(path, faults):
                 continue
             started = time.monotonic()
             noticed = is_noticed([code.replace(right, wrong), *cells[number + 1 :]], names)
-            missed += [] if noticed else [wrong]
+            if not noticed:
+                missed.append(wrong)
             seconds = time.monotonic() - started
             print(f"{'yes' if noticed else 'NO':<4}{seconds:>6.1f} s  {wrong.strip()}", flush=True)
         run(code, names)
