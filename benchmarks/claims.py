@@ -43,6 +43,9 @@ def is_noticed(cells, names):
             run(code, names)
         except AssertionError:
             return True
+        except Exception as error:  # a crash is no check: such a fault tells nothing
+            print(f"    {type(error).__name__}: {error}")
+            return False
     return False
 
 

@@ -120,8 +120,8 @@ class Campaign:
                 process.send_signal(number)
                 _, said = process.communicate(timeout=WAIT_SECONDS)
                 # By the signal itself, too, where all is done and Python is about to end.
-                expected = {0, -number} | ({130} if number == signal.SIGINT else set())
-                told = process.returncode != 130 or "Stopped" in said
+                expected = {0, -number, 128 + number}
+                told = process.returncode != 128 + number or "Stopped" in said
                 survived = process.returncode in expected and told and is_consistent(output)
                 self.report(f"training: {number.name}", survived, said, started)
             started = time.monotonic()
@@ -193,7 +193,7 @@ class Campaign:
                 time.sleep(random.uniform(0.0, seconds))
                 process.send_signal(number)
                 _, said = process.communicate(timeout=WAIT_SECONDS)
-                survived = process.returncode in {0, 130, -number}
+                survived = process.returncode in {0, -number, 128 + number}
                 self.report(f"decoding: {number.name}", survived, said, started)
             started = time.monotonic()
             same = self.decode_whole()[0] == digest

@@ -155,7 +155,8 @@ def test_an_unknown_command_is_an_error(capsys):
     assert caught.value.code == 2
 
 
-def test_interrupted_it_says_how_to_go_on():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(number):
     script = """
 import time
 from vae_keras import terminal
@@ -167,10 +168,10 @@ terminal.run(lambda: cli.main(["synthetic"]))
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "here\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     said = process.communicate(timeout=60)[1]
     assert said == "\nStopped. Run this again: it goes on from there.\n"
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
 
 
 def test_it_prints_its_own_lines_only():

@@ -68,12 +68,13 @@ def test_a_reader_that_is_gone_ends_a_program_in_a_sentence(unbuffered):
     assert program.returncode == 1
 
 
-def test_an_interrupt_before_a_program_has_begun_ends_it_at_once():
+@pytest.mark.parametrize("number", terminal.SIGNALS)
+def test_an_interrupt_before_a_program_has_begun_ends_it_at_once(number):
     program = start("print('begun', flush=True)\ntime.sleep(600)")
     assert program.stdout.readline() == b"begun\n"
-    program.send_signal(signal.SIGINT)
+    program.send_signal(number)
     assert program.communicate(timeout=60)[1] == b"\nStopped.\n"
-    assert program.returncode == 130
+    assert program.returncode == 128 + number
 
 
 def test_what_libraries_chatter_is_left_out_and_their_errors_are_not():

@@ -37,7 +37,7 @@ INTERRUPTED_IN_A_STEP = """
 positions = data.SharedBatches.positions
 def interrupted(batches, index):
     if batches.shuffle and (batches.epoch, index) == (1, 2):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.NUMBER)
     return positions(batches, index)
 data.SharedBatches.positions = interrupted
 """
@@ -148,12 +148,15 @@ def test_there_are_images_to_learn_and_held_out(learned, held_out, message):
 # Ctrl-C
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_a_step_it_ends_between_two_and_goes_on_as_if_it_had_not(
     trained,  # noqa: F811
     tmp_path,
+    number,
 ):
-    stopped = run_train(*FASHION, "--output", tmp_path, before=INTERRUPTED_IN_A_STEP)
-    assert stopped.returncode == 130, stopped.stderr[-2000:]
+    before = INTERRUPTED_IN_A_STEP.replace("NUMBER", number.name)
+    stopped = run_train(*FASHION, "--output", tmp_path, before=before)
+    assert stopped.returncode == 128 + number, stopped.stderr[-2000:]
     assert stopped.stderr.endswith("\nStopped. --resume goes on from the last whole epoch.\n")
     assert "Traceback" not in stopped.stderr
     resumed = run_train("--resume", "--output", tmp_path)
@@ -174,6 +177,35 @@ def test_interrupted_while_images_are_loaded_it_says_that_nothing_began(
     assert main([*FASHION, "--output", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "\nStopped before the training began.\n"
     assert files(tmp_path) == set()
+
+
+# Memory
+
+LACKS = {
+    "tensorflow": "OOM when allocating tensor with shape[60000,12288] and type float",
+    "jax": "RESOURCE_EXHAUSTED: Out of memory allocating 34359738368 bytes.",
+    "torch": "[enforce fail at alloc_cpu.cpp:128] data. DefaultCPUAllocator: "
+    "can't allocate memory: you tried to allocate 240000000000 bytes.",
+    "python": "Unable to allocate 44.7 GiB for an array with shape (60000,) and data type float32",
+}
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", LACKS)
+def test_a_lack_of_memory_is_told_with_what_helps(name, tmp_path, monkeypatch, capsys):
+    def fit(*_, **__):
+        raise (MemoryError if name == "python" else RuntimeError)(LACKS[name])
+
+    monkeypatch.setattr("vae_keras.VAE.fit", fit)
+    assert main([*FASHION, "--output", str(tmp_path)]) == 1
+    assert "smaller --batch-size" in capsys.readouterr().err
+
+
+@pytest.mark.any_backend
+def test_an_error_that_is_ours_to_mend_keeps_its_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr("vae_keras.VAE.fit", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main([*FASHION, "--output", str(tmp_path)])
 
 
 # A checkpoint that is damaged, or of another backend

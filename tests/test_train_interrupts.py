@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from vae_keras import terminal
 from vae_keras.training.interrupts import Interrupts
 
 pytestmark = pytest.mark.any_backend
@@ -20,11 +21,11 @@ with Interrupts() as interrupts, interrupts.between_steps():
     print("busy", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """
-STOPPING = "Stopping after this step; Ctrl-C again stops at once.\n"
+STOPPING = "Stopping after this step; asked again, it stops at once.\n"
 
 
-def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
+def interrupt(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
 
 
 class Hook:
@@ -66,25 +67,34 @@ def test_what_a_hook_swallows_is_raised_later_and_not_printed(capfd):
 
 
 def test_afterwards_all_is_as_before():
-    before = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    before = *map(signal.getsignal, terminal.SIGNALS), sys.unraisablehook
     with contextlib.suppress(KeyboardInterrupt), Interrupts():
         interrupt()
-    assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before
+    assert (*map(signal.getsignal, terminal.SIGNALS), sys.unraisablehook) == before
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_the_second_ends_the_process_whatever_it_does():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_exception_says_which_signal_it_was(number):
+    with pytest.raises(KeyboardInterrupt) as caught, Interrupts() as interrupts:
+        with interrupts.between_steps():
+            interrupt(number)
+    assert terminal.exit_code(caught.value) == 128 + number
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_ends_the_process_whatever_it_does(number):
     process = subprocess.Popen(
         [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout.readline() == "busy\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         # After what TensorFlow may have said as it was imported.
         assert any(line == STOPPING for line in process.stderr)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said = process.communicate(timeout=30)[1]
     finally:
         process.kill()
     assert said == "\nStopped at once. --resume goes on from the last whole epoch.\n"
-    assert process.returncode == 130
+    assert process.returncode == 128 + number

@@ -20,7 +20,8 @@ NOISE = re.compile(
 
 def main():
     """Copies lines from standard input to standard output as they come."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the program
+        signal.signal(number, signal.SIG_IGN)
     rest = b""
     while chunk := os.read(0, 2**16):
         *lines, rest = (rest + chunk).split(b"\n")

@@ -18,13 +18,14 @@ import warnings
 from vae_keras import library_lines
 from vae_keras.startup import redirected
 
-INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C has stopped
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what `kill` and a scheduler send
 CLOSED_PIPE = "Stopped: nobody reads what is printed here (a closed pipe)."
 
 
 def run(main):
     """Runs a program's `main`, and ends the process with the exit code that it returns."""
-    signal.signal(signal.SIGINT, lambda *_: end_at_once())
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: end_at_once(number))
     codecs.register_error("plain", _plain)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by who started this
@@ -42,7 +43,8 @@ def run(main):
             raise
         os.dup2(_nowhere(), sys.stdout.fileno())  # or Python would fail once more as it ends
         code = code or stop(CLOSED_PIPE, 1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback while Python ends
+    for number in SIGNALS:  # without a traceback while Python ends
+        signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
 
 
@@ -58,11 +60,29 @@ def sentence(error):
     return "Error: " + re.sub(r"^\[(Errno|WinError) \d+\] ", "", str(error))
 
 
-def end_at_once(message="Stopped."):
-    """Ends the process as Ctrl-C does, whatever else goes on in it."""
+def is_lack_of_memory(error):
+    """Whether an error says that there is no memory left; every backend has words of its own."""
+    words = "out of memory|not enough memory|allocate memory|RESOURCE_EXHAUSTED|OOM when"
+    return isinstance(error, MemoryError) or re.search(words, str(error)) is not None
+
+
+def raise_interrupt(number, _):
+    """Handles one of `SIGNALS` by an exception, at which what is half done is put away."""
+    raise KeyboardInterrupt(number)
+
+
+def exit_code(number):
+    """Returns what a shell reports of a program that a signal, or its exception, has stopped."""
+    if isinstance(number, KeyboardInterrupt):
+        number = number.args[0] if number.args else signal.SIGINT
+    return 128 + number
+
+
+def end_at_once(number, message="Stopped."):
+    """Ends the process as that signal does, whatever else goes on in it."""
     with contextlib.suppress(OSError):
         os.write(2, f"\n{message}\n".encode())
-    os._exit(INTERRUPTED)
+    os._exit(exit_code(number))
 
 
 def reader_is_gone():

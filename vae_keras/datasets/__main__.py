@@ -29,13 +29,13 @@ def main(arguments=None):
     commands.add_parser("celeba", help="fetch CelebA through kagglehub")
     commands.add_parser("synthetic", help="draw the synthetic data ahead of time")
     command = parser.parse_args(arguments).command
-    # As an exception, at which what is half done is put away.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in terminal.SIGNALS:
+        signal.signal(number, terminal.raise_interrupt)
     try:
         {"celeba": _fetch_celeba, "synthetic": _draw, None: _print_status}[command]()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         message = "Stopped. Run this again: it goes on from there."
-        return terminal.stop(message, terminal.INTERRUPTED)
+        return terminal.stop(message, terminal.exit_code(interrupt))
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, BrokenPipeError) and terminal.reader_is_gone():
             return terminal.stop(terminal.CLOSED_PIPE, 1)

@@ -103,7 +103,8 @@ def _reason(error):
 
 def serve():
     """Decodes what comes on standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the process that asks
+        signal.signal(number, signal.SIG_IGN)
     # Whoever asks may be killed while it writes a request or reads an answer.
     with contextlib.suppress(EOFError, pickle.UnpicklingError, BrokenPipeError):
         while True:

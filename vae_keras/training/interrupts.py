@@ -1,4 +1,4 @@
-"""Ctrl-C: heard between two steps, and the second time at once.
+"""Ctrl-C and SIGTERM: heard between two steps, and the second time at once.
 
 Raised wherever a training happens to be, as Python does it, an interrupt is lost
 where that is a library's hook, whose exceptions nobody sees.
@@ -12,20 +12,20 @@ import threading
 
 import keras
 
-from vae_keras.terminal import end_at_once
+from vae_keras.terminal import SIGNALS, end_at_once
 
 
 class Interrupts:
-    """What Ctrl-C does within the block: it raises `KeyboardInterrupt`, in `between_steps` later.
+    """What they do within the block: raise `KeyboardInterrupt`, in `between_steps` later.
 
     The second one ends the process, even in the middle of a compilation of minutes.
     """
 
     def __init__(self):
-        self._received = self._deferred = self._has_trained = False
+        self._received, self._deferred, self._has_trained = None, False, False
 
     def __enter__(self):
-        self._before = signal.signal(signal.SIGINT, self._receive)
+        self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         # Python calls `_receive` when its own code goes on; this is told at once.
@@ -41,7 +41,8 @@ class Interrupts:
         self._writer.close()
         self._thread.join()
         self._reader.close()
-        signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     @contextlib.contextmanager
     def between_steps(self):
@@ -57,12 +58,12 @@ class Interrupts:
     def check(self):
         """Raises `KeyboardInterrupt` if there was one."""
         if self._received:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(self._received)
 
-    def _receive(self, *_):
-        self._received = True
+    def _receive(self, number, _):
+        self._received = number
         if not self._deferred:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
 
     def _ignore(self, unraisable):
         # An interrupt that is lost is not forgotten: `check` raises it.
@@ -72,12 +73,12 @@ class Interrupts:
     def _watch(self):
         count = 0
         while number := self._reader.recv(1):
-            count += number[0] == signal.SIGINT
+            count += number[0] in SIGNALS
             if count == 2:
                 how = " --resume goes on from the last whole epoch." if self._has_trained else ""
-                end_at_once(f"Stopped at once.{how}")
+                end_at_once(number[0], f"Stopped at once.{how}")
             elif self._deferred:
-                message = "\nStopping after this step; Ctrl-C again stops at once."
+                message = "\nStopping after this step; asked again, it stops at once."
                 with contextlib.suppress(OSError, ValueError):
                     print(message, file=sys.stderr, flush=True)
 

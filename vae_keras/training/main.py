@@ -20,6 +20,7 @@ from vae_keras.training.interrupts import BetweenSteps, Interrupts
 from vae_keras.training.output import BEST, LAST, lent
 from vae_keras.training.sheets import RECONSTRUCTIONS
 
+NO_MEMORY = "There is not enough memory to train so. A smaller --batch-size needs less."
 CLOSED_SECONDS = 2  # after which a connection to a process that is gone is closed
 
 
@@ -37,16 +38,18 @@ def main(arguments=None):
     try:
         with Interrupts() as interrupts:
             return _train(given, output, interrupts)
-    except KeyboardInterrupt:
-        return _stop(f"Stopped{_how_to_go_on(output)}", terminal.INTERRUPTED, given)
+    except KeyboardInterrupt as interrupt:
+        return _stop(f"Stopped{_how_to_go_on(output)}", terminal.exit_code(interrupt), given)
     except (OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError) and terminal.reader_is_gone():
             return _stop(terminal.CLOSED_PIPE, 1, given)
         return _stop(terminal.sentence(error), 1, given)
     except FloatingPointError as error:  # of a loss that is not finite
         return _stop(terminal.sentence(error), 1, given)
-    except Exception:
+    except Exception as error:
         if given.coordinator is None:
+            if terminal.is_lack_of_memory(error):
+                return _stop(f"Error: {NO_MEMORY}", 1, given)
             raise
         # Most likely another process is gone: then its connection is closed by now, and the
         # thread that watches it says so and ends this process.
@@ -113,7 +116,7 @@ class Training:
             interrupts: `Interrupts`.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM.
             FloatingPointError: if the loss is not finite.
         """
         try:
