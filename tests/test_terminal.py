@@ -1,7 +1,6 @@
 """In a terminal the programs speak plainly, whatever it knows, and stop when they are told to."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap

@@ -76,9 +76,12 @@ def test_afterwards_all_is_as_before():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_exception_says_which_signal_it_was(number):
-    with pytest.raises(KeyboardInterrupt) as caught, Interrupts() as interrupts:
-        with interrupts.between_steps():
-            interrupt(number)
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        Interrupts() as interrupts,
+        interrupts.between_steps(),
+    ):
+        interrupt(number)
     assert terminal.exit_code(caught.value) == 128 + number
 
 
