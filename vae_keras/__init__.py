@@ -19,6 +19,7 @@ NAMES = {
 MODULES = [
     "datasets",
     "evaluation",
+    "flow_matching",
     "latent",
     "likelihoods",
     "losses",

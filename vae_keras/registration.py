@@ -5,7 +5,7 @@ import importlib.abc
 import importlib.util
 import sys
 
-REGISTERED = ("models", "optimizers")  # these import all that is registered
+REGISTERED = ("models", "optimizers", "flow_matching")  # these import all that is registered
 
 
 def register_with_keras():

@@ -21,3 +21,4 @@ _backend = load(keras.backend.backend())
 train_step, without_gradients = _backend.train_step, _backend.without_gradients
 num_replicas, replica_seed = _backend.num_replicas, _backend.replica_seed
 AdamUpdate, keep_freed_memory = _backend.AdamUpdate, _backend.keep_freed_memory
+jvp = _backend.jvp

@@ -51,6 +51,11 @@ def train_step(model, state, data):
     return logs, (trainable, non_trainable, optimizer, metrics)
 
 
+def jvp(function, x, tangent):
+    """Returns `function(x)` and how it changes along `tangent`, which is shaped like `x`."""
+    return jax.jvp(function, (x,), (tangent,))
+
+
 def num_replicas():
     """Returns 1: the model is one, however its batch is sharded."""
     return 1

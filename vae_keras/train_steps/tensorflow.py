@@ -33,6 +33,13 @@ def train_step(model, data):
     return model.compute_metrics(x, y, outputs, sample_weight)
 
 
+def jvp(function, x, tangent):
+    """Returns `function(x)` and how it changes along `tangent`, which is shaped like `x`."""
+    with tf.autodiff.ForwardAccumulator(x, tangent) as accumulator:
+        y = function(x)
+    return y, accumulator.jvp(y, tf.UnconnectedGradients.ZERO)
+
+
 def num_replicas():
     """Returns how many replicas of the model the strategy in use trains."""
     return tf.distribute.get_strategy().num_replicas_in_sync

@@ -33,6 +33,11 @@ def train_step(model, data):
     return model.compute_metrics(x, y, outputs, sample_weight)
 
 
+def jvp(function, x, tangent):
+    """Returns `function(x)` and how it changes along `tangent`, which is shaped like `x`."""
+    return torch.func.jvp(function, (x,), (tangent,))
+
+
 def num_replicas():
     """Returns 1: there is one replica."""
     return 1
