@@ -194,6 +194,45 @@ class TestConvolutional:
             assert encoder.input_shape[1:] == decoder.output_shape[1:] == image_shape
 
 
+class TestConvolutionalMap:
+    @CONVOLUTIONAL
+    def test_encoder_cuts_patches_halves_and_looks_around(self, image_shape, filters):
+        encoder, _ = networks.convolutional_map(image_shape, channels=2, filters=filters)
+        set_weights(encoder)
+        stem, *further, around = hidden(encoder)
+        assert sizes(hidden(encoder)) == (*filters, filters[-1])
+        x = np.random.default_rng(1).random((2, *image_shape), "float32")
+        expected = silu(patches(x, *stem))
+        for layer in further:
+            expected = silu(convolution(expected, *layer, stride=2))
+        expected = silu(convolution(expected, *around))
+        for found, name in zip(run(encoder, x), ("z_mean", "z_log_var"), strict=True):
+            kernel, bias = weights(encoder.get_layer(name))
+            assert_close(found, dense(expected, kernel[0, 0], bias))
+
+    @CONVOLUTIONAL
+    def test_decoder_looks_around_doubles_and_makes_patches(self, image_shape, filters):
+        _, decoder = networks.convolutional_map(image_shape, channels=2, filters=filters)
+        set_weights(decoder)
+        first, *further, around, last = hidden(decoder)
+        z = np.random.default_rng(1).normal(size=(2, *decoder.input_shape[1:]))
+        x = silu(convolution(z, *first))
+        for layer in further:
+            x = depth_to_space(silu(convolution(x, *layer)), 2)
+        x = silu(convolution(x, *around))
+        x = depth_to_space(convolution(x, *last), networks.STEM)
+        assert x.shape[1:] == image_shape
+        assert_close(run(decoder, z.astype("float32")), x)
+
+    def test_a_size_that_the_strides_do_not_divide_is_refused(self):
+        with pytest.raises(ValueError, match=r"divisible by 8.* filters=\(32,\)\."):
+            networks.convolutional_map((28, 28, 1))
+
+    def test_an_autoencoders_encoder_returns_the_map_alone(self):
+        encoder, decoder = networks.convolutional_map((16, 24, 1), 3, variational=False)
+        assert encoder.output_shape == decoder.input_shape == (None, 2, 3, 3)
+
+
 class TestDense:
     @DENSE
     @pytest.mark.parametrize("units", [(), (5, 3)], ids=["linear", "hidden"])

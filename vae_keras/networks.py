@@ -66,17 +66,9 @@ def convolutional(image_shape=(64, 64, 3), latent_dim=64, variational=True, filt
         ValueError: if the strides do not divide the image's size.
     """
     height, width, channels = image_shape
-    stride = _stride(filters)
-    if height % stride or width % stride:
-        raise ValueError(
-            f"Argument `image_shape` must have a height and a width divisible by {stride}, "
-            f"the product of the strides. Received: image_shape={tuple(image_shape)}. "
-            + _what_fits(height, width, filters)
-        )
+    stride = _check_stride(image_shape, filters)
     image = keras.Input(image_shape, name="image")
-    x = layers.Conv2D(filters[0], STEM, strides=STEM, activation="silu")(image)
-    for size in filters[1:]:
-        x = layers.Conv2D(size, 3, strides=2, padding="same", activation="silu")(x)
+    x = _shrunk(image, filters)
     encoder = keras.Model(
         image, _code(layers.Flatten()(x), latent_dim, variational), name="encoder"
     )
@@ -84,13 +76,78 @@ def convolutional(image_shape=(64, 64, 3), latent_dim=64, variational=True, filt
     smallest = (height // stride, width // stride, filters[-1])
     z = keras.Input((latent_dim,), name="z")
     x = layers.Dense(math.prod(smallest), activation="silu")(z)
-    x = layers.Reshape(smallest)(x)
-    for size in reversed(filters[:-1]):
-        x = layers.Conv2D(size * 4, 3, padding="same", activation="silu")(x)
-        x = _channels_to_pixels(x, 2)
+    x = _grown(layers.Reshape(smallest)(x), filters[:-1])
     x = layers.Conv2D(channels * STEM**2, 3, padding="same")(x)
     decoder = keras.Model(z, _channels_to_pixels(x, STEM), name="decoder")
     return encoder, decoder
+
+
+def convolutional_map(image_shape=(64, 64, 3), channels=4, variational=True, filters=(32, 64)):
+    """Builds convolutional networks whose code is a small image itself: a map.
+
+    Each place of the map describes the patch of the image that it stands for
+    and a little around it, and nothing is flattened: so it copies well, and
+    the same weights serve every place. What the places have to do with each
+    other is left to whoever draws maps (`vae_keras.flow_matching`).
+
+    Args:
+        image_shape: Tuple `(height, width, channels)`, height and width
+            multiples of `4 * 2 ** (len(filters) - 1)`: of 8 by default.
+        channels: Integer, numbers per place of the map.
+        variational: Boolean, as in `convolutional`.
+        filters: Tuple of integers, the channels after each of the encoder's
+            layers that shrink the image: the first by 4, the others by 2.
+
+    Returns:
+        `(encoder, decoder)`: images `(batch, height, width, channels)` to
+        codes `(batch, height / stride, width / stride, channels)`, and back to
+        unbounded values (logits or means).
+
+    Raises:
+        ValueError: if the strides do not divide the image's size.
+    """
+    height, width, depth = image_shape
+    stride = _check_stride(image_shape, filters)
+    image = keras.Input(image_shape, name="image")
+    x = _shrunk(image, filters)
+    x = layers.Conv2D(filters[-1], 3, padding="same", activation="silu")(x)
+    names = ("z_mean", "z_log_var") if variational else ("z",)
+    outputs = [layers.Conv2D(channels, 1, name=name)(x) for name in names]
+    encoder = keras.Model(image, outputs if variational else outputs[0], name="encoder")
+
+    z = keras.Input((height // stride, width // stride, channels), name="z")
+    x = layers.Conv2D(filters[-1], 3, padding="same", activation="silu")(z)
+    x = _grown(x, filters[:-1])
+    x = layers.Conv2D(filters[0], 3, padding="same", activation="silu")(x)
+    x = layers.Conv2D(depth * STEM**2, 3, padding="same")(x)
+    return encoder, keras.Model(z, _channels_to_pixels(x, STEM), name="decoder")
+
+
+def _shrunk(x, filters):
+    x = layers.Conv2D(filters[0], STEM, strides=STEM, activation="silu")(x)
+    for size in filters[1:]:
+        x = layers.Conv2D(size, 3, strides=2, padding="same", activation="silu")(x)
+    return x
+
+
+def _grown(x, filters):
+    for size in reversed(filters):
+        x = layers.Conv2D(size * 4, 3, padding="same", activation="silu")(x)
+        x = _channels_to_pixels(x, 2)
+    return x
+
+
+def _check_stride(image_shape, filters):
+    """Returns the product of the strides, or raises `ValueError` unless it divides the image."""
+    height, width, _ = image_shape
+    stride = _stride(filters)
+    if height % stride or width % stride:
+        raise ValueError(
+            f"Argument `image_shape` must have a height and a width divisible by {stride}, "
+            f"the product of the strides. Received: image_shape={tuple(image_shape)}. "
+            + _what_fits(height, width, filters)
+        )
+    return stride
 
 
 def _stride(filters):
