@@ -336,6 +336,8 @@ def test_conditions_that_are_missing_or_were_never_left_out(gaussian):
     flow.compile("adam")
     with pytest.raises(ValueError, match="a pair"):
         flow.fit(gaussian_codes(10), verbose=0)
+    with pytest.raises(ValueError, match="second part of `x`"):
+        flow.fit(gaussian_codes(10), np.ones((10, 2)), verbose=0)
     for arguments in ({}, {"condition": [1, 0], "guidance": 2.0}):
         with pytest.raises(ValueError, match="condition_dropout=0"):
             flow.sample(2, **arguments)

@@ -118,7 +118,6 @@ def convolutional_map(image_shape=(64, 64, 3), channels=4, variational=True, fil
     z = keras.Input((height // stride, width // stride, channels), name="z")
     x = layers.Conv2D(filters[-1], 3, padding="same", activation="silu")(z)
     x = _grown(x, filters[:-1])
-    x = layers.Conv2D(filters[0], 3, padding="same", activation="silu")(x)
     x = layers.Conv2D(depth * STEM**2, 3, padding="same")(x)
     return encoder, keras.Model(z, _channels_to_pixels(x, STEM), name="decoder")
 

@@ -113,13 +113,14 @@ class FlowMatching(keras.Model):
         self.mean.assign(np.mean(codes, axis=0, dtype="float64"))
         self.num_codes.assign(float(len(codes)))
 
-    def fit(self, x=None, **kwargs):
+    def fit(self, x=None, y=None, **kwargs):
         """Trains on codes.
 
         Args:
             x: Array `(n, *code_shape)`; or a pair of it and the conditions,
                 where there are any; or a stream of batches of these, after
                 `adapt`.
+            y: `None`: a flow's target is the codes.
             **kwargs: Those of `keras.Model.fit`.
 
         Returns:
@@ -129,6 +130,8 @@ class FlowMatching(keras.Model):
             ValueError: as `adapt` does, or if the conditions are not those
                 that the flow was made for.
         """
+        if y is not None:
+            raise ValueError("Argument `y` must be None: conditions are the second part of `x`.")
         if is_array(x) or isinstance(x, (tuple, list)):
             codes, condition = checks.split(x)
             codes = checks.check_codes(codes, self.code_shape)

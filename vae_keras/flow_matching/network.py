@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 FREQUENCIES = np.geomspace(1.0, 100.0, 32).astype("float32")  # of a time, in radians
+CONTEXT = 3
 
 
 def make_field(code_shape, condition_size, units, num_blocks):
@@ -30,10 +31,11 @@ def make_field(code_shape, condition_size, units, num_blocks):
     z, t = keras.Input(code_shape, name="z"), keras.Input((), name="t")
     inputs = [z, t]
     angles = ops.expand_dims(t, -1) * FREQUENCIES
-    context = layers.Dense(units)(ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1))
+    size = units // CONTEXT  # what a time and a condition say takes fewer numbers
+    context = layers.Dense(size)(ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1))
     if condition_size:
         inputs.append(keras.Input((condition_size,), name="condition"))
-        context = layers.Add()([context, layers.Dense(units, use_bias=False)(inputs[-1])])
+        context = layers.Add()([context, layers.Dense(size, use_bias=False)(inputs[-1])])
     context = layers.Activation("silu")(context)
     x = layers.Dense(units)(layers.Reshape((math.prod(code_shape),))(z))
     for _ in range(num_blocks):
