@@ -178,7 +178,7 @@ def test_what_is_asked_for_is_drawn_and_guidance_narrows_it(mixture):
     assert np.mean(nearest == np.arange(90) % 3) > 0.95
 
 
-def test_guidance_by_one_is_none(mixture):
+def test_guidance_goes_as_many_times_as_far(mixture):
     z = np.random.default_rng(0).standard_normal((5, 2)).astype("float32")
     asked, free, at = (mixture._inputs(c, 5, 1.0)[0] for c in (1, None, 1))
     z, asked, free, at = map(ops.convert_to_tensor, (z, asked, free, at))
@@ -222,7 +222,37 @@ def test_saved_and_loaded_it_draws_the_same(mixture, tmp_path):
 def test_a_seed_gives_the_same_codes_and_none_gives_others(gaussian):
     assert np.array_equal(gaussian.sample(3, seed=1), gaussian.sample(3, seed=1))
     assert not np.array_equal(gaussian.sample(3), gaussian.sample(3))
-    assert gaussian.sample(0).shape == (0, 2)
+    none = np.zeros((0, 2))
+    assert gaussian.sample(0).shape == gaussian.to_noise(none).shape == (0, 2)
+    assert gaussian.velocity(none, 0.5).shape == (0, 2)
+    assert ops.convert_to_numpy(gaussian.log_prob(none)).shape == (0,)
+
+
+def test_half_precision_leaves_classes_and_codes_their_digits():
+    codes = np.random.default_rng(0).normal(1000.0, 0.1, (64, 2)).astype("float32")
+    flow = FlowMatching((2,), num_classes=1000, units=9, num_blocks=1, dtype="mixed_bfloat16")
+    flow.adapt(codes)
+    flow.seed_generator.state.assign([0, 1])
+    assert {layer.compute_dtype for layer in flow.field.layers if layer.weights} == {"bfloat16"}
+    seen = []
+    as_input = flow._as_input
+    flow._as_input = lambda condition: seen.append(as_input(condition)) or seen[-1]
+    velocity, target = flow([codes, np.full(64, 999)])
+    assert ops.convert_to_numpy(seen[0])[:, 999].min() == 1.0
+    # A target is a standardized code less noise: of variance 2.
+    assert 1.5 < ops.convert_to_numpy(target).var() < 2.6
+    assert keras.backend.standardize_dtype(velocity.dtype) == "float32"
+
+
+def test_conditions_are_checked_in_evaluation_and_of_held_out_codes(mixture):
+    codes, _ = mixture_codes(10)
+    nines = [codes, np.full(10, 9)]
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        mixture.evaluate(nines, verbose=0)
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        mixture.fit([codes, np.zeros(10)], validation_data=(nines,), verbose=0)
+    with pytest.raises(ValueError, match="a pair"):
+        mixture.evaluate(codes, verbose=0)
 
 
 def test_it_learns_on_held_out_codes_too(gaussian):
@@ -241,7 +271,12 @@ def test_maps_and_numbers_that_never_vary():
     drawn = flow.sample(10, seed=0)
     assert drawn.shape == (10, 3, 3, 2)
     assert np.all(drawn[:, 1, 1, 0] == 7.0)
-    assert np.isfinite(ops.convert_to_numpy(flow.log_prob(codes[:3], num_steps=2))).all()
+    other = codes[:3].copy()
+    other[:, 1, 1, 0] = 50.0
+    densities = [ops.convert_to_numpy(flow.log_prob(some, 2)) for some in (codes[:3], other)]
+    assert np.isfinite(densities).all()
+    assert np.array_equal(*densities)
+    assert np.array_equal(*(flow.to_noise(some, 2) for some in (codes[:3], other)))
 
 
 def test_it_is_a_sampler_and_a_prior_of_a_vae():
@@ -256,7 +291,7 @@ def test_it_is_a_sampler_and_a_prior_of_a_vae():
     assert other.generate(3, seed=0).shape == (3, 8, 8, 1)
     assert np.isfinite(evaluation.elbo(other, x[:5], seed=0)).all()
     other.compile("adam")
-    with pytest.raises(ValueError, match="no prior to train a VAE with"):
+    with pytest.raises(ValueError, match="cannot `fit` or `evaluate` with it"):
         other.fit(x, verbose=0)
 
 
@@ -276,6 +311,17 @@ def test_a_stream_after_adapt():
         flow.fit(Batches(), verbose=0)
     flow.adapt(codes)
     assert np.isfinite(flow.fit(Batches(), verbose=0).history["loss"][0])
+
+    class Pairs(Batches):
+        def __getitem__(self, index):
+            return ((*super().__getitem__(index), np.zeros(50)),)
+
+    flow = FlowMatching((2,), num_classes=2, units=8, num_blocks=1)
+    flow.compile("adam")
+    flow.adapt(codes)
+    assert np.isfinite(flow.fit(Pairs(), verbose=0).history["loss"][0])
+    with pytest.raises(ValueError, match="a pair"):
+        flow.fit(Batches(), verbose=0)
 
 
 # Bad input

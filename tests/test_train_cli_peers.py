@@ -1,6 +1,9 @@
 """The processes of a training meet in a stated time, and miss one that is gone."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -89,3 +92,26 @@ def test_a_port_in_use_is_named():
         port = other.getsockname()[1]
         with pytest.raises(ConnectionError, match=f"cannot listen on port {port}.*another port"):
             peers.meet(f"127.0.0.1:{port}", 2, 0)
+
+
+ONE_OF_ONE = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("heard", flush=True), os._exit(0)))
+from vae_keras.training.devices import jax
+jax.connect(sys.argv[1], 1, 0)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(10)
+os._exit(1)
+"""
+
+
+def test_sigterm_reaches_the_program_and_not_jax(port):
+    pytest.importorskip("jax")
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_OF_ONE, f"127.0.0.1:{port}"],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "heard\n", done.stderr

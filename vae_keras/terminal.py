@@ -79,7 +79,7 @@ def exit_code(number):
 
 
 def end_at_once(number, message="Stopped."):
-    """Ends the process as that signal does, whatever else goes on in it."""
+    """Ends the process with the exit code of that signal, whatever else goes on in it."""
     with contextlib.suppress(OSError):
         os.write(2, f"\n{message}\n".encode())
     os._exit(exit_code(number))

@@ -76,18 +76,20 @@ class FlowMatching(keras.Model):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # classes and codes keep all their digits
         checks.check_settings(num_classes, condition_dim, condition_dropout)
         self.code_shape = tuple(code_shape)
         self.num_classes, self.condition_dim = num_classes, condition_dim
         self.condition_dropout = condition_dropout
         self.units, self.num_blocks, self.seed = units, num_blocks, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        constant = {"trainable": False, "dtype": "float32"}
+        constant = {"trainable": False, "dtype": "float32", "autocast": False}
         self.mean = self.add_weight(self.code_shape, "zeros", name="mean", **constant)
         self.scale = self.add_weight(self.code_shape, "ones", name="scale", **constant)
         self.num_codes = self.add_weight((), "zeros", name="num_codes", **constant)
-        self.field = make_field(self.code_shape, self._condition_size, units, num_blocks)
+        self.field = make_field(
+            self.code_shape, self._condition_size, units, num_blocks, self.dtype_policy
+        )
         self._compiled = types.SimpleNamespace(solvers={}, densities={})  # not tracked: no weights
         self.built = True
 
@@ -118,8 +120,9 @@ class FlowMatching(keras.Model):
 
         Args:
             x: Array `(n, *code_shape)`; or a pair of it and the conditions,
-                where there are any; or a stream of batches of these, after
-                `adapt`.
+                where there are any; or, after `adapt`, a stream of batches:
+                `(codes,)` or `((codes, conditions),)`, as Keras takes the
+                second of a pair for a target.
             y: `None`: a flow's target is the codes.
             **kwargs: Those of `keras.Model.fit`.
 
@@ -133,19 +136,37 @@ class FlowMatching(keras.Model):
         if y is not None:
             raise ValueError("Argument `y` must be None: conditions are the second part of `x`.")
         if is_array(x) or isinstance(x, (tuple, list)):
-            codes, condition = checks.split(x)
-            codes = checks.check_codes(codes, self.code_shape)
-            if self._condition_size and condition is None:
-                raise ValueError("This flow is trained on a pair: codes and conditions.")
-            x = codes if condition is None else [codes, self._check(condition, len(codes))]
+            x = self._checked(x)
             if not float(ops.convert_to_numpy(self.num_codes)):
-                self.adapt(codes)
+                self.adapt(x[0] if self._condition_size else x)
         elif not float(ops.convert_to_numpy(self.num_codes)):
             raise ValueError("Call `adapt` on an array of codes before `fit` on a stream.")
+        if isinstance(kwargs.get("validation_data"), (tuple, list)):
+            held_out, *rest = kwargs["validation_data"]
+            kwargs["validation_data"] = (self._checked(held_out), *rest)
         return super().fit(x, **kwargs)
+
+    def evaluate(self, x=None, **kwargs):
+        """Returns the loss on codes, as `fit` takes them."""
+        if is_array(x) or isinstance(x, (tuple, list)):
+            x = self._checked(x)
+        return super().evaluate(x, **kwargs)
+
+    def _checked(self, x):
+        codes, condition = checks.split(x)
+        codes = checks.check_codes(codes, self.code_shape)
+        if condition is None:
+            self._check_is_alone(condition)
+            return codes
+        return [codes, self._check(condition, len(codes))]
+
+    def _check_is_alone(self, condition):
+        if self._condition_size and condition is None:
+            raise ValueError("This flow is trained on a pair: codes and conditions.")
 
     def call(self, x, training=None):
         codes, condition = checks.split(x)
+        self._check_is_alone(condition)
         codes = self._standardized(in_full_precision(codes))
         batch, random = ops.shape(codes)[0], {"dtype": "float32", "seed": self.seed_generator}
         noise = self._varying(keras.random.normal(ops.shape(codes), **random))
@@ -209,7 +230,7 @@ class FlowMatching(keras.Model):
     def to_noise(self, codes, num_steps=16, condition=None, guidance=1.0):
         """Follows the flow from codes back to the noise that `from_noise` makes them from."""
         codes = checks.check_codes(codes, self.code_shape)
-        z = ops.convert_to_numpy(self._standardized(codes))
+        z = ops.convert_to_numpy(self._varying(self._standardized(codes)))
         return self._follow(z, num_steps, condition, guidance, backward=True)
 
     def _follow(self, z, num_steps, condition, guidance, backward):
@@ -236,6 +257,8 @@ class FlowMatching(keras.Model):
         z = checks.check_codes(z, self.code_shape)
         times = np.full(len(z), t, "float32")
         rest = self._inputs(condition, len(z))
+        if len(z) == 0:
+            return z
         return self.field.predict([z, times, *rest], batch_size=BATCH, verbose=0)
 
     def log_prob(self, z, num_steps=32, seed=0):
@@ -245,7 +268,9 @@ class FlowMatching(keras.Model):
         way the log-density changes by the integral of the divergence of the
         velocity. For codes of up to 16 numbers the divergence is exact; for
         longer ones it is estimated along a random direction for each code
-        (Grathwohl et al., 2019).
+        (Grathwohl et al., 2019). With conditions it is the density that the
+        flow has without one. As the prior of a VAE, train it on draws from the
+        posteriors, which is where the bound asks for it, not on their means.
 
         Args:
             z: Array or tensor `(n, *code_shape)`.
@@ -257,12 +282,15 @@ class FlowMatching(keras.Model):
 
         Raises:
             ValueError: if the codes are of another shape, NaN or infinite,
-                `num_steps < 1`, or this is asked for in a training step.
+                `num_steps < 1`, or this is asked for in a compiled step.
         """
         _check_num_steps(num_steps)
         z = checks.check_codes(_not_traced(z), self.code_shape)
+        rest = self._inputs(None, len(z))
+        if len(z) == 0:
+            return ops.zeros((0,))
         directions = directions_of_divergence(len(z), self.code_shape, EXACT_UP_TO, seed)
-        inputs = [self._standardized(z), self._varying(directions), *self._inputs(None, len(z))]
+        inputs = [self._varying(self._standardized(z)), self._varying(directions), *rest]
         density = self._compiled.densities.setdefault(num_steps, Density(self.field, num_steps))
         inputs = [ops.convert_to_numpy(part) for part in inputs]
         noise, change = density.predict(inputs, batch_size=BATCH, verbose=0)
@@ -324,8 +352,8 @@ def _not_traced(z):
     except (TypeError, NotImplementedError):  # of a tensor without values
         pass
     raise ValueError(
-        "A flow is learned from codes, by its own `fit`; it is no prior to train a VAE with. Train "
-        "the VAE first, then the flow on its codes."
+        "A flow has no density in a compiled step, so a VAE cannot `fit` or `evaluate` with it: "
+        "train the VAE first, then the flow on its codes, and measure by `vae_keras.evaluation`."
     )
 
 

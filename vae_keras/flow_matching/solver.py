@@ -25,7 +25,7 @@ class Solver(keras.Model):
     """
 
     def __init__(self, field, num_steps, backward):
-        super().__init__()
+        super().__init__(autocast=False)
         self.field, self.num_steps, self.backward = field, num_steps, backward
 
     def call(self, inputs):
@@ -70,7 +70,7 @@ class Density(keras.Model):
     """
 
     def __init__(self, field, num_steps):
-        super().__init__()
+        super().__init__(autocast=False)
         self.field, self.num_steps = field, num_steps
 
     def call(self, inputs):

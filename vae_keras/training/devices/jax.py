@@ -18,6 +18,9 @@ def connect(coordinator, num_processes, process_id):
         ConnectionError: if the processes do not meet.
     """
     peers = meet(coordinator, num_processes, process_id)
+    with contextlib.suppress(AttributeError):  # an earlier JAX has none
+        # It would take SIGTERM for itself, which ends a training between two steps here.
+        jax.config.update("jax_enable_preemption_service", False)
     keras.distribution.initialize(coordinator, num_processes, process_id)
     return peers.finish
 
