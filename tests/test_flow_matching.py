@@ -166,13 +166,15 @@ def test_back_to_noise_and_forward_again(mixture):
 # Conditions
 
 
-def test_what_is_asked_for_is_drawn_and_guidance_narrows_it(mixture):
+def test_what_is_asked_for_is_drawn_and_guidance_overdoes_it(mixture):
     for label in range(3):
         codes = mixture.sample(500, seed=1, condition=label)
         assert np.linalg.norm(codes.mean(0) - CENTRES[label]) < 0.2
         np.testing.assert_allclose(codes.std(0), SPREAD, rtol=0.2)
         guided = mixture.sample(500, seed=1, condition=label, guidance=3.0)
-        assert np.all(guided.std(0) < 0.9 * codes.std(0))
+        # Away from where the other classes are, beyond the middle of its own.
+        from_all = [np.linalg.norm(some.mean(0) - CENTRES.mean(0)) for some in (codes, guided)]
+        assert from_all[1] > from_all[0] + 0.05
     mixed = mixture.sample(90, seed=1, condition=np.arange(90) % 3)
     nearest = np.linalg.norm(mixed[:, None] - CENTRES, axis=2).argmin(1)
     assert np.mean(nearest == np.arange(90) % 3) > 0.95
