@@ -65,21 +65,17 @@ def convolutional(image_shape=(64, 64, 3), latent_dim=64, variational=True, filt
     Raises:
         ValueError: if the strides do not divide the image's size.
     """
-    height, width, channels = image_shape
-    stride = _check_stride(image_shape, filters)
+    smallest = (*_smallest(image_shape, filters), filters[-1])
     image = keras.Input(image_shape, name="image")
     x = _shrunk(image, filters)
     encoder = keras.Model(
         image, _code(layers.Flatten()(x), latent_dim, variational), name="encoder"
     )
 
-    smallest = (height // stride, width // stride, filters[-1])
     z = keras.Input((latent_dim,), name="z")
     x = layers.Dense(math.prod(smallest), activation="silu")(z)
-    x = _grown(layers.Reshape(smallest)(x), filters[:-1])
-    x = layers.Conv2D(channels * STEM**2, 3, padding="same")(x)
-    decoder = keras.Model(z, _channels_to_pixels(x, STEM), name="decoder")
-    return encoder, decoder
+    image = _grown(layers.Reshape(smallest)(x), filters, image_shape[-1])
+    return encoder, keras.Model(z, image, name="decoder")
 
 
 def convolutional_map(image_shape=(64, 64, 3), channels=4, variational=True, filters=(32, 64)):
@@ -106,20 +102,15 @@ def convolutional_map(image_shape=(64, 64, 3), channels=4, variational=True, fil
     Raises:
         ValueError: if the strides do not divide the image's size.
     """
-    height, width, depth = image_shape
-    stride = _check_stride(image_shape, filters)
+    smallest = (*_smallest(image_shape, filters), channels)
     image = keras.Input(image_shape, name="image")
     x = _shrunk(image, filters)
     x = layers.Conv2D(filters[-1], 3, padding="same", activation="silu")(x)
-    names = ("z_mean", "z_log_var") if variational else ("z",)
-    outputs = [layers.Conv2D(channels, 1, name=name)(x) for name in names]
-    encoder = keras.Model(image, outputs if variational else outputs[0], name="encoder")
+    encoder = keras.Model(image, _code(x, channels, variational, _place), name="encoder")
 
-    z = keras.Input((height // stride, width // stride, channels), name="z")
+    z = keras.Input(smallest, name="z")
     x = layers.Conv2D(filters[-1], 3, padding="same", activation="silu")(z)
-    x = _grown(x, filters[:-1])
-    x = layers.Conv2D(depth * STEM**2, 3, padding="same")(x)
-    return encoder, keras.Model(z, _channels_to_pixels(x, STEM), name="decoder")
+    return encoder, keras.Model(z, _grown(x, filters, image_shape[-1]), name="decoder")
 
 
 def _shrunk(x, filters):
@@ -129,15 +120,16 @@ def _shrunk(x, filters):
     return x
 
 
-def _grown(x, filters):
-    for size in reversed(filters):
+def _grown(x, filters, channels):
+    for size in reversed(filters[:-1]):
         x = layers.Conv2D(size * 4, 3, padding="same", activation="silu")(x)
         x = _channels_to_pixels(x, 2)
-    return x
+    x = layers.Conv2D(channels * STEM**2, 3, padding="same")(x)
+    return _channels_to_pixels(x, STEM)
 
 
-def _check_stride(image_shape, filters):
-    """Returns the product of the strides, or raises `ValueError` unless it divides the image."""
+def _smallest(image_shape, filters):
+    """Returns the size of the shrunk image, or raises `ValueError` if the strides do not fit."""
     height, width, _ = image_shape
     stride = _stride(filters)
     if height % stride or width % stride:
@@ -146,7 +138,7 @@ def _check_stride(image_shape, filters):
             f"the product of the strides. Received: image_shape={tuple(image_shape)}. "
             + _what_fits(height, width, filters)
         )
-    return stride
+    return height // stride, width // stride
 
 
 def _stride(filters):
@@ -162,11 +154,16 @@ def _what_fits(height, width, filters):
     return f"Pad the images to {padded}" + (f" or pass filters={fitting[-1]}." if fitting else ".")
 
 
-def _code(x, latent_dim, variational):
-    if not variational:
-        return layers.Dense(latent_dim, name="z")(x)
+def _code(x, size, variational, layer=layers.Dense):
     # No activation: a mean and a log-variance may take any sign.
-    return layers.Dense(latent_dim, name="z_mean")(x), layers.Dense(latent_dim, name="z_log_var")(x)
+    names = ("z_mean", "z_log_var") if variational else ("z",)
+    outputs = tuple(layer(size, name=name)(x) for name in names)
+    return outputs if variational else outputs[0]
+
+
+def _place(channels, name):
+    """A dense layer on each place of a map."""
+    return layers.Conv2D(channels, 1, name=name)
 
 
 def _channels_to_pixels(x, factor):

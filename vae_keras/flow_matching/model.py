@@ -90,7 +90,7 @@ class FlowMatching(keras.Model):
         self.field = make_field(
             self.code_shape, self._condition_size, units, num_blocks, self.dtype_policy
         )
-        self._compiled = types.SimpleNamespace(solvers={}, densities={})  # not tracked: no weights
+        self._untracked = types.SimpleNamespace(loops={})  # compiled ones, without weights
         self.built = True
 
     @property
@@ -156,17 +156,17 @@ class FlowMatching(keras.Model):
         codes, condition = checks.split(x)
         codes = checks.check_codes(codes, self.code_shape)
         if condition is None:
-            self._check_is_alone(condition)
+            self._check_has_condition(condition)
             return codes
         return [codes, self._check(condition, len(codes))]
 
-    def _check_is_alone(self, condition):
+    def _check_has_condition(self, condition):
         if self._condition_size and condition is None:
             raise ValueError("This flow is trained on a pair: codes and conditions.")
 
     def call(self, x, training=None):
         codes, condition = checks.split(x)
-        self._check_is_alone(condition)
+        self._check_has_condition(condition)
         codes = self._standardized(in_full_precision(codes))
         batch, random = ops.shape(codes)[0], {"dtype": "float32", "seed": self.seed_generator}
         noise = self._varying(keras.random.normal(ops.shape(codes), **random))
@@ -238,9 +238,7 @@ class FlowMatching(keras.Model):
         rest = self._inputs(condition, len(z), guidance)
         if len(z) == 0:
             return z
-        solver = self._compiled.solvers.setdefault(
-            (num_steps, backward), Solver(self.field, num_steps, backward)
-        )
+        solver = self._loop(Solver, num_steps, backward)
         return solver.predict([z, *rest], batch_size=BATCH, verbose=0)
 
     def velocity(self, z, t, condition=None):
@@ -291,11 +289,17 @@ class FlowMatching(keras.Model):
             return ops.zeros((0,))
         directions = directions_of_divergence(len(z), self.code_shape, EXACT_UP_TO, seed)
         inputs = [self._varying(self._standardized(z)), self._varying(directions), *rest]
-        density = self._compiled.densities.setdefault(num_steps, Density(self.field, num_steps))
+        density = self._loop(Density, num_steps)
         inputs = [ops.convert_to_numpy(part) for part in inputs]
         noise, change = density.predict(inputs, batch_size=BATCH, verbose=0)
         log_noise = self._varying(log_normal(noise, np.zeros_like(noise), np.zeros_like(noise)))
         return sum_per_example(log_noise) + change - ops.sum(ops.log(self._unit()))
+
+    def _loop(self, kind, *arguments):
+        loops, key = self._untracked.loops, (kind, *arguments)
+        if key not in loops:
+            loops[key] = kind(self.field, *arguments)
+        return loops[key]
 
     # Codes and conditions inside
 
