@@ -10,7 +10,7 @@ from vae_keras import VAE, evaluation, networks
 from vae_keras.flow_matching import FlowMatching, solver
 
 CORRELATIONS = np.array([[1.0, 0.8], [0.8, 1.0]])
-MEAN, SCALE = np.array([3.0, -1.0]), np.array([2.0, 0.5])
+MEAN, SCALE = np.array([3.0, -1.0]), np.array([2.0, 0.8])
 CENTRES = np.array([[3.0, 0.0], [-3.0, 1.0], [0.0, -4.0]])
 SPREAD = 0.4
 
