@@ -299,6 +299,7 @@ def test_with_more_epochs_a_finished_training_goes_on_and_says_how(extended, tra
     assert learning_rate(output, step=14) == pytest.approx(schedule(epochs=5, step=14))
 
 
+@pytest.mark.any_version
 def test_an_extended_training_that_is_killed_ends_with_the_same_weights(
     extended, trained, tmp_path
 ):

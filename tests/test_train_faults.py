@@ -148,6 +148,7 @@ def test_there_are_images_to_learn_and_held_out(learned, held_out, message):
 # Ctrl-C
 
 
+@pytest.mark.any_version
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_a_step_it_ends_between_two_and_goes_on_as_if_it_had_not(
     trained,  # noqa: F811
@@ -289,6 +290,7 @@ def test_only_its_own_lines_are_printed(tmp_path):
         assert line.startswith(own) or " - loss: " in line, line
 
 
+@pytest.mark.any_version
 @pytest.mark.usefixtures("trained")
 def test_a_closed_pipe_ends_it_in_a_sentence(tmp_path):
     reader, writer = os.pipe()
