@@ -48,4 +48,5 @@ class CodeBatches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch):
         """Puts the codes into the order of an epoch, an integer >= 0."""
+        self.epoch = epoch
         self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.codes))

@@ -4,7 +4,7 @@ import dataclasses
 
 from vae_keras.training.recipes import IMAGE_SIZE_STEP, find_recipe, is_own
 
-AS_RECIPE = "recipe"  # what `--second-stage` without a number stands for
+AS_RECIPE = 0  # the epochs of `--second-stage` without a number
 MAY_CHANGE = ("epochs", "second_stage")  # when a training goes on
 
 
