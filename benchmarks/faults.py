@@ -25,10 +25,10 @@ from pathlib import Path
 
 import processes
 
-EPOCHS = 5
 PHOTOGRAPHS = 3_000  # more than are decoded without other processes
 TRAIN = ["-m", "vae_keras.train", "--data", "fashion", "--source", "synthetic"]
-TRAIN += ["--max-images", "2000", "--batch-size", "100", "--epochs", str(EPOCHS)]
+TRAIN += ["--max-images", "2000", "--batch-size", "100", "--code", "map", "--epochs", "2"]
+TRAIN += ["--second-stage", "2"]
 DECODE = """
 import hashlib, sys
 from vae_keras import terminal
@@ -45,6 +45,7 @@ terminal.run(main)
 # The files of a training, in the order in which they first appear.
 WRITTEN = ("last.keras", "settings.json", "README.md", "best.keras", "history.csv")
 WRITTEN += ("reconstructions-0001.png", "samples-0001.png")
+WRITTEN += ("flow.keras", "second-stage.csv", "new-0001.png")
 PAGE = 4096  # bytes, of which a small disk has a whole number
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WAIT_SECONDS = 600
@@ -126,7 +127,7 @@ class Campaign:
                 self.report(f"training: {number.name}", survived, said, started)
             started = time.monotonic()
             self.train_whole(output)
-            same = history(output) == history(whole)
+            same = same_as(whole, output)
             self.report(f"training: resumed after each {number.name}", same, "", started)
 
     def train_twice(self):
@@ -149,27 +150,27 @@ class Campaign:
                 code, _, said = self.run(*TRAIN, "--output", output / "run")
                 told = code == 1 and "is full. Free some space" in said
                 left = {path.name for path in (output / "run").rglob("[!.]*") if path.is_file()}
-                is_there = left == set(WRITTEN[: WRITTEN.index(name)])
+                is_there = left & set(WRITTEN) == set(WRITTEN[: WRITTEN.index(name)])
                 survived = told and is_there and is_consistent(output / "run")
                 self.report(f"training: no room for {name}", survived, said, started)
 
     def damage_run(self, whole):
         """Damages each file of a finished training, which is then resumed."""
         sheet = next((whole / "sheets").iterdir()).relative_to(whole)
-        others = ("history.csv", "settings.json", "README.md", sheet)
-        for name in ("last.keras", "best.keras", *others):
+        others = ("history.csv", "second-stage.csv", "settings.json", "README.md", sheet)
+        for name in ("last.keras", "best.keras", "flow.keras", *others):
             for kind, damage in DAMAGES.items():
                 started, output = time.monotonic(), self.folder / "damaged"
                 shutil.rmtree(output, ignore_errors=True)
                 shutil.copytree(whole, output)
                 damage(output / name)
                 code, printed, said = self.run(*TRAIN, "--resume", "--output", output)
-                if name == "last.keras":
+                if (name, kind) == ("flow.keras", "missing"):
+                    survived = "The second stage is lost" in printed and same_as(whole, output)
+                elif name.endswith(".keras"):
                     survived = code == 1 and name in said
-                elif name == "best.keras":
-                    survived = code == 0 and "The best model so far is lost" in printed
                 else:  # of these nothing is read
-                    survived = code == 0 and history(output) == history(whole)
+                    survived = code == 0 and same_as(whole, output)
                 self.report(f"training: {Path(name).name} {kind}", survived, said, started)
 
     # Decoding
@@ -262,7 +263,7 @@ class Campaign:
             damage(path)
             shutil.rmtree(output, ignore_errors=True)
             code, _, said = self.run(*TRAIN, "--output", output)
-            survived = code == 0 and history(output) == history(whole)
+            survived = code == 0 and same_as(whole, output)
             self.report(f"training: the garments' cache {kind}", survived, said, started)
 
     def clear_cache(self):
@@ -305,8 +306,7 @@ def is_consistent(output):
     """Whether all files that a training has moved into place are whole."""
     # A killed training leaves a hidden file, too, which the next one removes.
     models = [is_whole(path) for path in output.glob("[!.]*.keras")]
-    text = history(output)
-    return all(models) and (not text or text.endswith(b"\n"))
+    return all(models) and all(not text or text.endswith(b"\n") for text in histories(output))
 
 
 def is_whole(path):
@@ -320,13 +320,21 @@ def is_whole(path):
 def room_until(whole, name):
     """The bytes that a training has written before the first file of a name, and half of that."""
     sizes = {path.name: path.stat().st_size for path in whole.rglob("[!.]*") if path.is_file()}
-    before = sum(-(-sizes[first] // PAGE) * PAGE for first in WRITTEN[: WRITTEN.index(name)])
+    names = [*WRITTEN[: WRITTEN.index(name)]]
+    if WRITTEN.index(name) >= WRITTEN.index("flow.keras"):  # the first stage's later sheets, too
+        names += [n for n in sizes if n not in WRITTEN and not n.startswith("new-")]
+    before = sum(-(-sizes[first] // PAGE) * PAGE for first in names)
     return PAGE + before + sizes[name] // 2 // PAGE * PAGE  # the first is the lock's
 
 
-def history(output):
-    path = output / "history.csv"
-    return path.read_bytes() if path.exists() else b""
+def histories(output):
+    """The tables of both stages."""
+    paths = [output / name for name in ("history.csv", "second-stage.csv")]
+    return [path.read_bytes() if path.exists() else b"" for path in paths]
+
+
+def same_as(whole, output):
+    return histories(output) == histories(whole)
 
 
 @contextlib.contextmanager

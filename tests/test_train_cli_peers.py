@@ -49,6 +49,20 @@ def test_all_meet_whoever_comes_first(port):
     socket.create_server(("127.0.0.1", port)).close()
 
 
+def test_the_others_finish_when_the_first_has(port, monkeypatch):
+    first_is_done = threading.Event()
+    monkeypatch.setattr(peers, "_watch", lambda *_: first_is_done.wait(30))
+    found = meet_all(port, [0, 1], 2)
+    other = threading.Thread(target=found[1].finish)
+    other.start()
+    other.join(timeout=0.2)
+    assert other.is_alive()
+    found[0].finish()  # which waits for nobody
+    first_is_done.set()
+    other.join(timeout=10)
+    assert not other.is_alive()
+
+
 def test_a_coordinator_that_cannot_be_reached_is_given_up(port, monkeypatch):
     monkeypatch.setattr(peers, "CONNECT_SECONDS", 0.5)
     with pytest.raises(ConnectionError, match=f"No coordinator at 127.0.0.1:{port} within 0.5 sec"):

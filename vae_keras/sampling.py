@@ -12,8 +12,27 @@ SEED_STATE = "seed_generator_state"  # its name in a weights file
 LARGEST = {"float16": 65504.0}  # number; float32's for all others, which reach as far or further
 
 
+class KeepsNoise:
+    """Saves the state of a layer's or a model's `seed_generator` with its weights.
+
+    Keras saves weights, which that state is not. Without it a training that is
+    resumed would draw the noise of its first steps again.
+    """
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store[SEED_STATE] = self.seed_generator.state
+
+    def load_own_variables(self, store):
+        store = {key: store[key] for key in store.keys()}  # noqa: SIM118  it is no dict
+        state = store.pop(SEED_STATE, None)  # files of version 0.1.0 have none
+        super().load_own_variables(store)
+        if state is not None:
+            self.seed_generator.state.assign(state)
+
+
 @keras.saving.register_keras_serializable(package="vae_keras")
-class Sampling(keras.layers.Layer):
+class Sampling(KeepsNoise, keras.layers.Layer):
     """Draws a code from a diagonal Gaussian, differentiably.
 
     Returns `z = z_mean + exp(z_log_var / 2) * epsilon` with
@@ -64,19 +83,6 @@ class Sampling(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         check_same_shape(input_shape)
         return input_shape[0]
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        # Keras saves weights, which a seed generator's state is not. Without it a training
-        # that is resumed would draw the noise of its first steps again.
-        store[SEED_STATE] = self.seed_generator.state
-
-    def load_own_variables(self, store):
-        store = {key: store[key] for key in store.keys()}  # noqa: SIM118  it is no dict
-        state = store.pop(SEED_STATE, None)  # files of version 0.1.0 have none
-        super().load_own_variables(store)
-        if state is not None:
-            self.seed_generator.state.assign(state)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}

@@ -12,13 +12,14 @@ from vae_keras.flow_matching.network import make_field
 from vae_keras.flow_matching.solver import Density, Solver, directions_of_divergence
 from vae_keras.losses import in_full_precision, sum_per_example
 from vae_keras.priors import log_normal
+from vae_keras.sampling import KeepsNoise
 
 EXACT_UP_TO = 16  # numbers in a code: the divergence of a longer one is estimated
 BATCH = 1024  # codes drawn at a time
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
-class FlowMatching(keras.Model):
+class FlowMatching(KeepsNoise, keras.Model):
     """A distribution of codes that is learned from codes (Lipman et al., 2023).
 
     A point that moves from noise at time 0 to a code at time 1 on a straight

@@ -7,7 +7,8 @@ from pathlib import Path
 from vae_keras import likelihoods
 from vae_keras.datasets.sources import SOURCES
 from vae_keras.training.devices.peers import CONNECT_SECONDS
-from vae_keras.training.recipes import RECIPES, is_own
+from vae_keras.training.recipes import CODES, MAPS, RECIPES, is_own
+from vae_keras.training.settings import AS_RECIPE
 
 DESCRIPTION = """Trains a VAE on garments (`fashion`: Fashion-MNIST) or `faces` (CelebA), with the
 recipe of the notebooks, or on images of your own: the JPEG and PNG files of a folder, with all
@@ -17,6 +18,9 @@ the middle; one in ten is held out. All accelerators of this machine are used.""
 EPILOG = """The folder --output receives best.keras and last.keras (keras.saving.load_model reads
 them once vae_keras is imported), a README.md that says how, settings.json, history.csv, sheets/
 with reconstructions and samples after each epoch, and tensorboard/ where TensorBoard is installed.
+With --second-stage it receives flow.keras, second-stage.csv and sheets of new images, too: the flow
+learns the codes that best.keras has for the training images, and is trained anew where more epochs
+have made another model the best.
 A run that was stopped, by whatever, goes on from its last whole epoch with --resume, and ends where
 it would have ended. With --resume --epochs it goes on to that number, finished or not: from there
 on the learning rate is that of a run of so many epochs. The Keras backend is chosen by the
@@ -64,13 +68,35 @@ def _add_training(group):
     group.add_argument(
         "--batch-size", type=_positive, help=_defaults("batch_size") + "; over all devices"
     )
-    group.add_argument("--latent-dim", type=_positive, help=_defaults("latent_dim"))
-    group.add_argument("--beta", type=_weight, help="weight of the KL divergence, 1 by default")
+    group.add_argument(
+        "--code",
+        choices=CODES,
+        help="numbers (the default): a list of them, in which one can wander. map: a small image "
+        "of them, which decodes sharply; what its places have to do with each other is for "
+        "--second-stage to learn",
+    )
+    group.add_argument(
+        "--latent-dim",
+        type=_positive,
+        help="numbers in a code, at each place where it is a map: " + _defaults("latent_dim"),
+    )
+    group.add_argument(
+        "--beta", type=_weight, help="weight of the KL divergence: " + _defaults("beta")
+    )
     group.add_argument("--likelihood", choices=likelihoods.NAMES, help=_defaults("likelihood"))
     group.add_argument(
         "--mixed-precision",
         choices=("float16", "bfloat16"),
         help="compute in half precision: faster on GPUs, and on processors with AMX",
+    )
+    group.add_argument(
+        "--second-stage",
+        nargs="?",
+        type=_positive,
+        const=AS_RECIPE,
+        metavar="EPOCHS",
+        help="then, on one device, learn how the codes of the images are distributed, for new "
+        f"images (flow matching): {_of(RECIPES, 'flow_epochs')}",
     )
     group.add_argument("--seed", type=_natural, help="of weights, noise and order; 0 by default")
 
@@ -147,7 +173,12 @@ def _sizes():
 
 
 def _defaults(name):
-    return ", ".join(f"{getattr(recipe, name)} for {data}" for data, recipe in RECIPES.items())
+    numbers, maps = _of(RECIPES, name), _of(MAPS, name)
+    return numbers if maps == numbers else f"{numbers}; with --code map {maps}"
+
+
+def _of(recipes, name):
+    return ", ".join(f"{getattr(recipe, name)} for {data}" for data, recipe in recipes.items())
 
 
 def _positive(text):

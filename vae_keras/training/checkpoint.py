@@ -1,4 +1,4 @@
-"""The last model as a checkpoint: all that the rest of the training depends on, in one file."""
+"""A model as a checkpoint: all that the rest of its training depends on, in one file."""
 
 import dataclasses
 import io
@@ -14,7 +14,8 @@ from vae_keras.datasets import storage
 from vae_keras.training.settings import Settings
 
 REMEDY = "pass a folder elsewhere as --output"
-ENTRY = "training.json"  # beside Keras's own entries in the archive of the last model
+BEGIN_ANEW = "begin anew in another --output"
+ENTRY = "training.json"  # beside Keras's own entries in the archive of a model
 
 
 @dataclasses.dataclass
@@ -41,16 +42,16 @@ class Progress:
         return len(self.history)
 
 
-def save(vae, path, progress=None):
+def save(model, path, progress=None):
     """Writes a model to a `.keras` file, whole or not at all.
 
     Args:
-        vae: The compiled model.
+        model: The compiled model.
         path: `Path`.
-        progress: `Progress`, which makes the file a checkpoint.
+        progress: `Progress` or another dataclass, which makes the file a checkpoint.
     """
     with storage.atomic_path(path, REMEDY) as temporary:
-        vae.save(temporary)
+        model.save(temporary)
         if progress is not None:
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.writestr(ENTRY, json.dumps(dataclasses.asdict(progress)))
@@ -71,24 +72,26 @@ class Checkpoint:
     Args:
         path: `Path`, as given to `save`.
         devices: `Devices`. Process 0 reads the file, and the others get it from there.
+        kind: The dataclass of the progress in it, with `settings` among its fields.
+        otherwise: String, what to do if there is no whole copy of a damaged file.
 
     Raises:
-        ValueError: if it is damaged, or not a checkpoint.
+        ValueError: if it is damaged, or not a checkpoint of that kind.
     """
 
-    def __init__(self, path, devices):
-        self.name = str(path)
+    def __init__(self, path, devices, kind=Progress, otherwise=BEGIN_ANEW):
+        self.name, self.kind, self.otherwise = str(path), kind, otherwise
         self._content = devices.broadcast(path.read_bytes() if devices.is_writer else b"")
         self.progress = self._read_progress()
 
     def _read_progress(self):
         try:
             values = json.loads(self._entries()[ENTRY])
-            return Progress(**{**values, "settings": Settings(**values["settings"])})
+            return self.kind(**{**values, "settings": Settings(**values["settings"])})
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"{self.name} is not a checkpoint that this version of vae_keras.train can "
-                f"resume ({error})."
+                f"resume ({error}). Put the one that was there in its place, or {self.otherwise}."
             ) from error
 
     def _entries(self):
@@ -99,7 +102,7 @@ class Checkpoint:
         except Exception as error:  # as in `is_whole`
             raise ValueError(
                 f"{self.name} is damaged, or not a checkpoint ({error}). Put a whole copy in its "
-                f"place, or begin anew in another --output."
+                f"place, or {self.otherwise}."
             ) from error
 
     def load_model(self):
@@ -112,12 +115,17 @@ class Checkpoint:
         ):
             path = Path(folder) / "checkpoint.keras"
             path.write_bytes(self._content)
-            try:
-                return keras.saving.load_model(path)
-            except OSError:
-                raise
-            except Exception as error:  # of many kinds: Keras has nothing of its own
-                raise ValueError(
-                    f"{self.name} is whole, and this Keras, {keras.version()}, cannot load the "
-                    f"model in it ({error}). Go on with the version that wrote it."
-                ) from error
+            return load_whole(path, self.name)
+
+
+def load_whole(path, name):
+    """Returns the model in an undamaged file, or raises a `ValueError` that calls it `name`."""
+    try:
+        return keras.saving.load_model(path)
+    except OSError:
+        raise
+    except Exception as error:  # of many kinds: Keras has nothing of its own
+        raise ValueError(
+            f"{name} is whole, and this Keras, {keras.version()}, cannot load the model in it "
+            f"({error}). Go on with the version that wrote it."
+        ) from error

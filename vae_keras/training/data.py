@@ -85,7 +85,7 @@ def _load_own(settings):
 
 
 def _image_size(settings):
-    return settings.image_size or find_recipe(settings.data).image_size
+    return settings.image_size or find_recipe(settings.data, settings.code).image_size
 
 
 def _split(loaded):

@@ -23,7 +23,7 @@ images of {height} by {width} pixels, {channels}: {data}. All settings are in `s
 - `best.keras` is the model after the epoch with the lowest loss on the images held out,
   `last.keras` after the last one, with all that the training needs to go on;
 - `history.csv` has the losses of each epoch, in nats per image;
-- `sheets/` shows, epoch by epoch, held-out images as they are decoded, and new ones.
+- `sheets/` shows, epoch by epoch, held-out images as they are decoded, and new ones{second}.
 
 Load the model, in this folder:
 
@@ -35,7 +35,7 @@ vae = keras.saving.load_model("best.keras")
 images = vae.generate(16)  # new ones: {shape} each, in [0, 1]
 codes = vae.encode(images)  # of any such images: {code} each
 decoded = vae.decode(codes)
-```
+{draw}```
 
 Go on with the training, where it was stopped or to another number of epochs:
 
@@ -43,6 +43,14 @@ Go on with the training, where it was stopped or to another number of epochs:
 KERAS_BACKEND={backend} {program} --resume --output .
 KERAS_BACKEND={backend} {program} --resume --epochs {more} --output .
 ```
+"""
+SECOND = """;
+- `flow.keras` is the second stage, which has learned how the codes of `best.keras` are distributed,
+  `second-stage.csv` its loss after each of {epochs} epochs: the mean squared error of a velocity;
+  `sheets/new-*.png` shows images that the two make"""
+DRAW = """
+flow = keras.saving.load_model("flow.keras")
+images = vae.generate(16, sampler=flow)  # new ones, whose codes are like those of real ones
 """
 
 
@@ -79,6 +87,7 @@ class Description(keras.callbacks.Callback):
 
     def _readme(self):
         height, width, channels = self.image_shape
+        epochs = self.settings.second_stage
         return README_MARK + TEXT.format(
             program=PROGRAM,
             version=__version__,
@@ -92,6 +101,8 @@ class Description(keras.callbacks.Callback):
             channels="grey" if channels == 1 else "in colour",
             shape=self.image_shape,
             code=self.model.code_shape,
+            second=SECOND.format(epochs=epochs) if epochs else "",
+            draw=DRAW if epochs else "",
             more=2 * self.settings.epochs,
         )
 

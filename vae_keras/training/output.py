@@ -6,15 +6,10 @@ from vae_keras.datasets import storage
 from vae_keras.training.checkpoint import REMEDY
 from vae_keras.training.lock import locked
 
-BEST, LAST, HISTORY, SHEETS, TENSORBOARD = (
-    "best.keras",
-    "last.keras",
-    "history.csv",
-    "sheets",
-    "tensorboard",
-)
-FOLDERS = (SHEETS, TENSORBOARD)
-PRODUCTS = (LAST, BEST, HISTORY, *FOLDERS)
+BEST, LAST, HISTORY = "best.keras", "last.keras", "history.csv"
+FLOW, FLOW_HISTORY = "flow.keras", "second-stage.csv"
+FOLDERS = SHEETS, TENSORBOARD = "sheets", "tensorboard"
+PRODUCTS = (LAST, BEST, HISTORY, FLOW, FLOW_HISTORY, *FOLDERS)
 
 
 @contextlib.contextmanager

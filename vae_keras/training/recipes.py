@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from vae_keras import VAE, networks
+from vae_keras.flow_matching import FlowMatching
 from vae_keras.optimizers import FusedAdam, warmup_and_cosine
 
 
@@ -16,6 +17,9 @@ class Recipe:
             encoder and a decoder.
         image_size: Integer, pixels along the side; `None` where the data has one size.
         peak_learning_rate: Float, reached after a tenth of the steps.
+        flow_epochs: Integer, of the second stage.
+        flow_units: Integer, the width of its network.
+        beta: Float, the weight of the KL divergence.
         adam: Dict, further arguments of `FusedAdam`.
     """
 
@@ -26,6 +30,9 @@ class Recipe:
     likelihood: str
     image_size: int | None
     peak_learning_rate: float
+    flow_epochs: int
+    flow_units: int = 384
+    beta: float = 1.0
     adam: dict = dataclasses.field(default_factory=dict)
 
 
@@ -38,23 +45,57 @@ RECIPES = {
         likelihood="bernoulli",
         image_size=None,
         peak_learning_rate=5e-3,
+        flow_epochs=8,
     ),
     # The gradients grow a hundredfold while the Gaussian's scale shrinks: Adam's estimate of
     # their size has to keep up, and the rare batch whose gradient is huge is cut.
     "faces": Recipe(
         networks.convolutional,
-        15,
-        32,
-        64,
-        "gaussian",
-        64,
-        2e-3,
-        {"beta_2": 0.99, "global_clipnorm": 2e4},
+        epochs=15,
+        batch_size=32,
+        latent_dim=64,
+        likelihood="gaussian",
+        image_size=64,
+        peak_learning_rate=2e-3,
+        flow_epochs=60,
+        adam={"beta_2": 0.99, "global_clipnorm": 2e4},
     ),
 }
 
 
-IMAGE_SIZE_STEP = 16  # what the strides of `networks.convolutional` divide
+def _maps(*filters):
+    """Returns what makes networks whose code is a map of `latent_dim` numbers at each place."""
+
+    def make(image_shape, latent_dim):
+        return networks.convolutional_map(image_shape, channels=latent_dim, filters=filters)
+
+    return make
+
+
+MAPS = {
+    "fashion": dataclasses.replace(
+        RECIPES["fashion"],
+        networks=_maps(32),
+        epochs=4,
+        flow_units=256,
+        beta=0.1,
+        adam={"beta_2": 0.99},
+    ),
+    "faces": dataclasses.replace(
+        RECIPES["faces"],
+        networks=_maps(32, 64),
+        epochs=12,
+        batch_size=64,
+        latent_dim=4,
+        peak_learning_rate=3e-3,
+        flow_units=512,
+    ),
+}
+CODES = {"numbers": RECIPES, "map": MAPS}  # the kinds of code
+FLOW_PEAK_LEARNING_RATE, FLOW_BATCH_SIZE = 1e-3, 256
+
+
+IMAGE_SIZE_STEP = 16  # what the strides of all convolutional networks here divide
 
 
 def is_own(data):
@@ -62,14 +103,14 @@ def is_own(data):
     return data not in RECIPES
 
 
-def find_recipe(data):
-    """Returns the `Recipe` of `data`: that of the faces for images of one's own."""
-    return RECIPES["faces" if is_own(data) else data]
+def find_recipe(data, code):
+    """Returns the `Recipe` of `data` and a kind of code: the faces' for images of one's own."""
+    return CODES[code]["faces" if is_own(data) else data]
 
 
 def make_vae(settings, image_shape):
     """Builds the VAE that `settings`, a `Settings`, describe, for images of that shape."""
-    encoder, decoder = find_recipe(settings.data).networks(
+    encoder, decoder = _recipe(settings).networks(
         image_shape=image_shape, latent_dim=settings.latent_dim
     )
     return VAE(encoder, decoder, likelihood=settings.likelihood, beta=settings.beta)
@@ -77,9 +118,7 @@ def make_vae(settings, image_shape):
 
 def compile_vae(vae, settings, steps_per_epoch):
     """Compiles `vae` for a training of `settings.epochs` epochs of so many steps."""
-    schedule = _schedule(settings, steps_per_epoch)
-    vae.compile(FusedAdam(schedule, **find_recipe(settings.data).adam))
-    vae.optimizer.build(vae.trainable_variables)
+    _compile(vae, FusedAdam(_schedule(settings, steps_per_epoch), **_recipe(settings).adam))
 
 
 def change_epochs(vae, settings, steps_per_epoch):
@@ -92,6 +131,31 @@ def change_epochs(vae, settings, steps_per_epoch):
     vae.optimizer.learning_rate = _schedule(settings, steps_per_epoch)
 
 
+def make_flow(settings, code_shape, steps_per_epoch):
+    """Builds the flow of the second stage, compiled for `settings.second_stage` epochs."""
+    flow = FlowMatching(code_shape, units=_recipe(settings).flow_units, seed=settings.seed)
+    _compile(flow, FusedAdam(_flow_schedule(settings, steps_per_epoch), beta_2=0.99))
+    return flow
+
+
+def change_flow_epochs(flow, settings, steps_per_epoch):
+    """Gives a compiled `flow` the learning rate of `settings.second_stage` epochs."""
+    flow.optimizer.learning_rate = _flow_schedule(settings, steps_per_epoch)
+
+
+def _compile(model, optimizer):
+    model.compile(optimizer)
+    model.optimizer.build(model.trainable_variables)  # a checkpoint holds all of it from the start
+
+
+def _recipe(settings):
+    return find_recipe(settings.data, settings.code)
+
+
 def _schedule(settings, steps_per_epoch):
-    peak = find_recipe(settings.data).peak_learning_rate
+    peak = _recipe(settings).peak_learning_rate
     return warmup_and_cosine(peak, settings.epochs * steps_per_epoch)
+
+
+def _flow_schedule(settings, steps_per_epoch):
+    return warmup_and_cosine(FLOW_PEAK_LEARNING_RATE, settings.second_stage * steps_per_epoch)

@@ -4,6 +4,9 @@ import dataclasses
 
 from vae_keras.training.recipes import IMAGE_SIZE_STEP, find_recipe, is_own
 
+AS_RECIPE = 0  # the epochs of `--second-stage` without a number
+MAY_CHANGE = ("epochs", "second_stage")  # when a training goes on
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -13,6 +16,8 @@ class Settings:
         data: The name of a recipe, or the path of images of one's own.
         image_size: `None` where the data has one size, and in a checkpoint from
             before there was a choice.
+        code: A kind of code, `"numbers"` or `"map"`.
+        second_stage: Integer, the epochs of the second stage; `None` without one.
     """
 
     data: str
@@ -26,6 +31,8 @@ class Settings:
     mixed_precision: str | None
     seed: int
     image_size: int | None = None
+    code: str = "numbers"
+    second_stage: int | None = None
 
 
 def resolve(given):
@@ -34,21 +41,23 @@ def resolve(given):
     Raises:
         ValueError: if settings do not fit the data.
     """
-    recipe = find_recipe(given.data)
+    code = given.code or "numbers"
+    recipe = find_recipe(given.data, code)
     _check_image_size(given.image_size, recipe)
     if is_own(given.data) and given.source == "synthetic":
         raise ValueError(
             "Argument --source synthetic draws garments or faces; images of your own are files."
         )
-    defaults = {"source": "auto", "beta": 1.0, "seed": 0, **vars(recipe)}
+    defaults = {"source": "auto", "seed": 0, "code": code, **vars(recipe)}
     values = {name: getattr(given, name) for name in _names()}
+    values["second_stage"] = _flow_epochs(given.second_stage, None, recipe)
     return Settings(
         **{name: defaults.get(name) if value is None else value for name, value in values.items()}
     )
 
 
 def resume(given, progress):
-    """Returns the `Settings` that a training goes on with: the checkpoint's, `epochs` as given.
+    """Returns the `Settings` that a training goes on with: the checkpoint's, epochs as given.
 
     Args:
         given: `argparse.Namespace`; `None` agrees with everything.
@@ -65,7 +74,7 @@ def resume(given, progress):
     epochs = saved.epochs if given.epochs is None else given.epochs
     for name in _names():
         wanted, was = getattr(given, name), getattr(saved, name)
-        if name != "epochs" and wanted is not None and wanted not in (was, "auto"):
+        if name not in MAY_CHANGE and wanted is not None and wanted not in (was, "auto"):
             raise ValueError(
                 f"Argument --{name.replace('_', '-')} must be what the checkpoint was trained "
                 f"with, {was}, for --resume to go on with it. Received: {wanted}"
@@ -75,7 +84,15 @@ def resume(given, progress):
             f"Argument --epochs must be at least {progress.epoch}, the number of epochs that are "
             f"done, for --resume to go on. Received: {epochs}"
         )
-    return dataclasses.replace(saved, epochs=epochs)
+    recipe = find_recipe(saved.data, saved.code)
+    second_stage = _flow_epochs(given.second_stage, saved.second_stage, recipe)
+    return dataclasses.replace(saved, epochs=epochs, second_stage=second_stage)
+
+
+def _flow_epochs(wanted, saved, recipe):
+    if wanted == AS_RECIPE:
+        return saved or recipe.flow_epochs
+    return wanted or saved
 
 
 def _check_image_size(size, recipe):

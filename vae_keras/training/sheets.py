@@ -1,4 +1,4 @@
-"""After each epoch a sheet of reconstructions and one of samples, as PNG files."""
+"""After each epoch sheets of images, as PNG files: reconstructions, samples, new ones."""
 
 from vae_keras import VAE
 from vae_keras.datasets import storage
@@ -6,6 +6,7 @@ from vae_keras.training.checkpoint import REMEDY
 
 RECONSTRUCTIONS = 10  # and samples in a row
 SAMPLES = 40
+NEW = "new"  # the name of the sheets of the second stage
 SEED = 0  # the same codes after each epoch: one sees them change
 
 
@@ -48,9 +49,42 @@ class Sheets:
             samples = self.twin.generate(SAMPLES, seed=SEED)
         title = f"Epoch {epoch}: {loss:.1f} nats"
         rows = {"held out": self.images, "decoded": reconstructions}
-        self._write("reconstructions", epoch, self.plots.image_rows(rows, title))
-        self._write("samples", epoch, self.plots.image_grid(samples, RECONSTRUCTIONS, title))
+        write(self.folder, "reconstructions", epoch, self.plots.image_rows(rows, title))
+        samples = self.plots.image_grid(samples, RECONSTRUCTIONS, title)
+        write(self.folder, "samples", epoch, samples)
 
-    def _write(self, name, epoch, figure):
-        with storage.atomic_write(self.folder / f"{name}-{epoch:04d}.png", REMEDY) as file:
-            figure.savefig(file, format="png")
+
+class NewImages:
+    """Draws what a model makes of codes that are drawn from a flow.
+
+    Args:
+        vae: The model.
+        folder: `Path`.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+    """
+
+    def __init__(self, vae, folder):
+        from vae_keras import plots
+
+        self.plots, self.vae, self.folder = plots, vae, folder
+
+    def draw(self, flow, epoch, loss):
+        """Writes the sheet of an epoch, counted from 1; the loss is for the title."""
+        images = self.vae.generate(SAMPLES, seed=SEED, sampler=flow)
+        title = f"Epoch {epoch} of the second stage: {loss:.3f}"
+        grid = self.plots.image_grid(images, RECONSTRUCTIONS, title)
+        write(self.folder, NEW, epoch, grid)
+
+
+def remove_new(folder):
+    """Removes the sheets of an earlier flow."""
+    for path in folder.glob(f"{NEW}-????.png"):
+        path.unlink()
+
+
+def write(folder, name, epoch, figure):
+    """Writes a figure as the sheet of that name and epoch."""
+    with storage.atomic_write(folder / f"{name}-{epoch:04d}.png", REMEDY) as file:
+        figure.savefig(file, format="png")

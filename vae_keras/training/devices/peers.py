@@ -28,13 +28,20 @@ class Peers:
     """
 
     def __init__(self, connections):
-        self.connections = connections
+        self.connections, self.watches = connections, {}
         for process_id, connection in connections.items():
             _keep_alive(connection)
-            threading.Thread(target=_watch, args=(process_id, connection), daemon=True).start()
+            watch = threading.Thread(target=_watch, args=(process_id, connection), daemon=True)
+            watch.start()
+            self.watches[process_id] = watch
 
     def finish(self):
-        """Tells the others that this process ends because it is done."""
+        """Tells the others that this process ends because it is done, which process 0 is first.
+
+        It trains the second stage alone, and the others wait for it here.
+        """
+        if 0 in self.watches:
+            self.watches[0].join()
         for connection in self.connections.values():
             connection.sendall(DONE)
 
