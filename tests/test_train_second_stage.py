@@ -191,6 +191,7 @@ def test_the_readme_draws_new_images_from_both(trained, monkeypatch):
     assert names["images"].shape == drawn.shape == (16, 28, 28, 1)
 
 
+@pytest.mark.any_backend
 def test_a_flow_learns_codes_that_are_lists_of_numbers(tmp_path):
     arguments = ["--data", "fashion", "--source", "synthetic", "--epochs", "1"]
     arguments += ["--batch-size", "64", "--second-stage", "1", "--output", str(tmp_path)]
@@ -225,7 +226,9 @@ def test_each_data_and_code_has_its_recipe(data, code, expected):
 # Going on
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.any_backend)]
+)
 def test_stopped_in_a_step_the_flow_ends_as_if_it_had_not_been(trained, first, number):
     before = QUICK + STOPPED_IN_A_STEP.replace("NUMBER", number.name)
     stopped = run_train("--resume", "--output", first, before=before)
@@ -242,6 +245,7 @@ def test_stopped_in_a_step_the_flow_ends_as_if_it_had_not_been(trained, first, n
     assert_same(first, trained)
 
 
+@pytest.mark.any_backend
 def test_stopped_in_the_first_stage_both_end_as_if_it_had_not_been(trained, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
@@ -254,6 +258,7 @@ def test_stopped_in_the_first_stage_both_end_as_if_it_had_not_been(trained, tmp_
     assert_same(tmp_path, trained)
 
 
+@pytest.mark.any_backend
 def test_a_finished_training_is_left_as_it_is(run, trained, capsys):
     (run / "second-stage.csv").unlink()
     assert resume(run) == 0
@@ -262,6 +267,7 @@ def test_a_finished_training_is_left_as_it_is(run, trained, capsys):
     assert history(run) == history(trained)
 
 
+@pytest.mark.any_backend
 def test_a_second_stage_is_added_to_a_finished_training(first, trained):
     change_settings(first / "last.keras", checkpoint.Progress, second_stage=None)
     assert resume(first) == 0
@@ -270,6 +276,7 @@ def test_a_second_stage_is_added_to_a_finished_training(first, trained):
     assert_same(first, trained)
 
 
+@pytest.mark.any_backend
 def test_the_codes_are_those_of_the_best_model(first, capsys):
     vae = keras.saving.load_model(first / "best.keras")
     vae.encoder.get_layer("z_mean").bias.assign([5.0, -5.0])
@@ -280,6 +287,7 @@ def test_the_codes_are_those_of_the_best_model(first, capsys):
     np.testing.assert_allclose(mean, vae.encode(x_train).mean(axis=0), rtol=1e-4)
 
 
+@pytest.mark.any_backend
 def test_the_second_stage_goes_on_to_more_epochs_where_the_best_model_stays(run, trained):
     change_progress(run / "last.keras", checkpoint.Progress, best=-1e9)
     assert resume(run, "--epochs", "2", "--second-stage", "4") == 0
@@ -292,6 +300,7 @@ def test_the_second_stage_goes_on_to_more_epochs_where_the_best_model_stays(run,
     assert float(optimizer.learning_rate) == pytest.approx(expected)
 
 
+@pytest.mark.any_backend
 def test_images_from_the_flow_are_nearer_real_ones_than_those_from_the_prior(tmp_path, monkeypatch):
     for sheets in (Sheets, NewImages):
         monkeypatch.setattr(sheets, "draw", lambda *_: None)
@@ -310,6 +319,7 @@ def test_images_from_the_flow_are_nearer_real_ones_than_those_from_the_prior(tmp
     assert distance(drawn) < 0.5 * distance(prior)
 
 
+@pytest.mark.any_backend
 def test_where_another_model_is_the_best_the_flow_is_trained_anew(run, capsys):
     before = read_progress(run)
     (run / "sheets" / "new-0009.png").write_bytes(b"of the flow before")
@@ -325,6 +335,7 @@ def test_where_another_model_is_the_best_the_flow_is_trained_anew(run, capsys):
     ]
 
 
+@pytest.mark.any_backend
 def test_a_lost_flow_is_told_and_made_again(run, trained, capsys):
     (run / "flow.keras").unlink()
     assert resume(run) == 0
@@ -349,6 +360,7 @@ def test_a_checkpoint_from_before_there_was_a_choice_has_numbers_and_one_stage(m
 # What is refused
 
 
+@pytest.mark.any_backend
 def test_the_second_stage_does_not_end_before_the_epochs_that_are_done(run, capsys):
     before = contents(run)
     message = refusal(capsys, "--resume", "--output", run, "--second-stage", 1)
@@ -357,6 +369,7 @@ def test_the_second_stage_does_not_end_before_the_epochs_that_are_done(run, caps
     assert contents(run) == before
 
 
+@pytest.mark.any_backend
 def test_another_code_is_refused(run, capsys):
     message = refusal(capsys, "--resume", "--output", run, "--code", "numbers")
     assert "Argument --code must be what the checkpoint was trained with, map" in message
@@ -417,6 +430,7 @@ def test_files_that_will_not_do_are_told(run, capsys, damage, expected):
     assert {name: now[name] for name in kept} == kept
 
 
+@pytest.mark.any_backend
 def test_a_loss_that_is_not_finite_ends_the_second_stage(first, monkeypatch, capsys):
     begin = logs.EpochOrder.on_epoch_begin
 
@@ -436,6 +450,7 @@ def test_a_loss_that_is_not_finite_ends_the_second_stage(first, monkeypatch, cap
 
 # Of a run that goes on: last.keras, history.csv, settings.json, README.md, flow.keras, then
 # second-stage.csv, new-0001.png and flow.keras again.
+@pytest.mark.any_backend
 @pytest.mark.parametrize("writes", [4, 7])
 def test_a_full_disk_stops_it_and_it_ends_as_if_it_had_not(
     first, trained, monkeypatch, capsys, writes
@@ -460,6 +475,7 @@ def test_a_full_disk_stops_it_and_it_ends_as_if_it_had_not(
         assert_same(first, trained)
 
 
+@pytest.mark.any_backend
 def test_without_matplotlib_there_are_no_sheets(first, monkeypatch):
     monkeypatch.setitem(sys.modules, "vae_keras.plots", None)
     monkeypatch.delattr(vae_keras, "plots", raising=False)
