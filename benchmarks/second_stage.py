@@ -31,16 +31,16 @@ TURNS = 5
 ATTRIBUTES = ("Smiling", "Eyeglasses", "Blond_Hair", "Male", "Bangs")
 RECIPES = {
     "fashion": {
-        "network": {"channels": 2, "filters": (64,)},
+        "network": {"channels": 2, "filters": (32,)},
         "vae": {"likelihood": "bernoulli", "beta": 0.1},
         "vae_fit": {"peak": 5e-3, "epochs": 4, "batch_size": 128},
-        "units": 384,
+        "units": 256,
         "flow_fit": {"peak": 1e-3, "epochs": 8, "batch_size": 256},
     },
     "faces": {
         "network": {"channels": 4, "filters": (32, 64)},
         "vae": {"likelihood": "gaussian", "beta": 1.0},
-        "vae_fit": {"peak": 3e-3, "epochs": 12, "batch_size": 64, "global_clipnorm": 2e4},
+        "vae_fit": {"peak": 3e-3, "epochs": 7, "batch_size": 32, "global_clipnorm": 2e4},
         "units": 512,
         "flow_fit": {"peak": 1e-3, "epochs": 60, "batch_size": 256},
     },

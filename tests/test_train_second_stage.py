@@ -209,7 +209,7 @@ def test_a_flow_learns_codes_that_are_lists_of_numbers(tmp_path):
         ("fashion", "numbers", (5, 128, 2, 1.0, "bernoulli", 8, 384, 0.005)),
         ("faces", "numbers", (15, 32, 64, 1.0, "gaussian", 60, 384, 0.002)),
         ("fashion", "map", (4, 128, 2, 0.1, "bernoulli", 8, 256, 0.005)),
-        ("faces", "map", (12, 64, 4, 1.0, "gaussian", 60, 512, 0.003)),
+        ("faces", "map", (7, 32, 4, 1.0, "gaussian", 60, 512, 0.003)),
     ],
 )
 def test_each_data_and_code_has_its_recipe(data, code, expected):

@@ -84,8 +84,7 @@ MAPS = {
     "faces": dataclasses.replace(
         RECIPES["faces"],
         networks=_maps(32, 64),
-        epochs=12,
-        batch_size=64,
+        epochs=7,
         latent_dim=4,
         peak_learning_rate=3e-3,
         flow_units=512,
