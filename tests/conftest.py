@@ -34,6 +34,23 @@ def _same_seed():
     keras.utils.set_random_seed(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(tmp_path_factory):
+    """On JAX what one process has compiled serves the others, those that tests start included."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax
+
+    folder, seconds = str(tmp_path_factory.mktemp("compiled")), 0.5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(seconds))
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+        yield
+
+
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
     """The folder of the decoded images, in a data folder of its own."""

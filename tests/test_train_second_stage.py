@@ -63,24 +63,6 @@ codes.CodeBatches.__getitem__ = stopped
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _compiled_once(tmp_path_factory):
-    """On JAX what one training has compiled serves the others, in their processes, too."""
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    import jax
-
-    folder, least = str(tmp_path_factory.mktemp("compiled")), 0.5
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(least))
-        jax.config.update("jax_compilation_cache_dir", folder)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
-        yield
-    jax.config.update("jax_compilation_cache_dir", None)
-
-
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     make_quick(monkeypatch)
@@ -92,7 +74,7 @@ def make_quick(patch):
 
 
 @pytest.fixture(scope="module")
-def trained(_compiled_once, tmp_path_factory, garments):  # noqa: F811
+def trained(tmp_path_factory, garments):  # noqa: F811
     """The output of one uninterrupted training of both stages."""
     output = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
