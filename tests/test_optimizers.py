@@ -26,7 +26,7 @@ OPTIONS = {
     "accumulated": {"gradient_accumulation_steps": 2},
     "averaged": {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 5},
     "decayed": {"weight_decay": 0.1},
-    "amsgrad": {"amsgrad": True},
+    "amsgrad": {"amsgrad": True, "beta_2": 0.9},
     "scheduled": {"learning_rate": keras.optimizers.schedules.ExponentialDecay(1e-2, 10, 0.1)},
 }
 HOW = [
@@ -64,9 +64,11 @@ def stepped(optimizer):
     shapes = [(6, 4), (4,), (3, 3, 2, 2)]
     variables = [keras.Variable(rng.normal(size=shape).astype("float32")) for shape in shapes]
     optimizer.build(variables)
-    for _ in range(20):
-        gradients = [rng.normal(0.2, 1.0, shape).astype("float32") for shape in shapes]
-        optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients])
+    for step in range(20):  # smaller and smaller gradients: `amsgrad` remembers the largest
+        gradients = [rng.normal(0.2, 1.0, shape) / (1.0 + step) for shape in shapes]
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(gradient, "float32") for gradient in gradients]
+        )
     return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
