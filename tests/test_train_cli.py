@@ -142,6 +142,19 @@ def schedule(epochs, step):
     return float(optimizers.warmup_and_cosine(peak, 4 * epochs)(step))
 
 
+def explode_in_epoch_2(monkeypatch, find_layer):
+    """Makes a weight infinite where the second epoch begins: of a layer of the model."""
+    begin = logs.EpochOrder.on_epoch_begin
+
+    def explode(order, epoch, logs=None):
+        begin(order, epoch, logs)
+        if epoch == 1:
+            bias = find_layer(order.model).bias
+            bias.assign(np.full(bias.shape, np.inf))
+
+    monkeypatch.setattr(logs.EpochOrder, "on_epoch_begin", explode)
+
+
 def refusal(capsys, *arguments):
     """What is said to arguments that are refused."""
     assert main([str(argument) for argument in arguments]) == 1

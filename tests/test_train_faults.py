@@ -19,6 +19,7 @@ from test_train_cli import (  # the fixtures are what its trainings need, too
     _without_tensorboard,  # noqa: F401
     assert_same_output,
     contents,
+    explode_in_epoch_2,
     files,
     garments,  # noqa: F401
     refusal,
@@ -29,7 +30,7 @@ from test_train_cli import (  # the fixtures are what its trainings need, too
 
 from vae_keras import terminal
 from vae_keras.train import main
-from vae_keras.training import checkpoint, data, lock, logs
+from vae_keras.training import checkpoint, data, lock
 from vae_keras.training.devices import Devices
 
 SETTINGS = checkpoint.Settings("fashion", "synthetic", None, 3, 64, 2, 1.0, "bernoulli", None, 0)
@@ -86,15 +87,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, capsys):
 
 
 def test_after_whole_epochs_the_last_good_model_is_kept(tmp_path, monkeypatch, capsys):
-    begin = logs.EpochOrder.on_epoch_begin
-
-    def explode(order, epoch, logs=None):
-        begin(order, epoch, logs)
-        if epoch == 1:
-            bias = order.model.decoder.layers[-2].bias
-            bias.assign(np.full(bias.shape, np.inf))
-
-    monkeypatch.setattr(logs.EpochOrder, "on_epoch_begin", explode)
+    explode_in_epoch_2(monkeypatch, lambda model: model.decoder.layers[-2])
     message = refusal(capsys, *FASHION, "--output", tmp_path)
     assert "'reconstruction_loss': " in message
     assert f"The last good model is {tmp_path / 'last.keras'}, of the end of epoch 1." in message

@@ -22,6 +22,7 @@ from test_train_cli import (  # the fixtures are what its trainings need, too
     _without_tensorboard,  # noqa: F401
     assert_same_output,
     contents,
+    explode_in_epoch_2,
     files,
     garments,  # noqa: F401
     refusal,
@@ -414,15 +415,7 @@ def test_files_that_will_not_do_are_told(run, capsys, damage, expected):
 
 @pytest.mark.any_backend
 def test_a_loss_that_is_not_finite_ends_the_second_stage(first, monkeypatch, capsys):
-    begin = logs.EpochOrder.on_epoch_begin
-
-    def explode(order, epoch, logs=None):
-        begin(order, epoch, logs)
-        if epoch == 1:
-            bias = order.model.field.layers[-2].bias
-            bias.assign(np.full(bias.shape, np.inf))
-
-    monkeypatch.setattr(logs.EpochOrder, "on_epoch_begin", explode)
+    explode_in_epoch_2(monkeypatch, lambda model: model.field.layers[-2])
     message = refusal(capsys, "--resume", "--output", first)
     assert "The loss of the second stage is not finite since step 1 of epoch 2: {'loss'" in message
     assert f"The last good flow is {first / 'flow.keras'}, of the end of epoch 1." in message

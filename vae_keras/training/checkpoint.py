@@ -1,5 +1,6 @@
 """A model as a checkpoint: all that the rest of its training depends on, in one file."""
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -18,8 +19,17 @@ BEGIN_ANEW = "begin anew in another --output"
 ENTRY = "training.json"  # beside Keras's own entries in the archive of a model
 
 
+class Counted:
+    """What has a `history`, a list with the logs of each epoch."""
+
+    @property
+    def epoch(self):
+        """The number of epochs that are done."""
+        return len(self.history)
+
+
 @dataclasses.dataclass
-class Progress:
+class Progress(Counted):
     """How far a training has come; what Keras saves with a model is not repeated here.
 
     Attributes:
@@ -36,11 +46,6 @@ class Progress:
     best: float = math.inf
     backend: str | None = None
 
-    @property
-    def epoch(self):
-        """The number of epochs that are done."""
-        return len(self.history)
-
 
 def save(model, path, progress=None):
     """Writes a model to a `.keras` file, whole or not at all.
@@ -55,6 +60,28 @@ def save(model, path, progress=None):
         if progress is not None:
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.writestr(ENTRY, json.dumps(dataclasses.asdict(progress)))
+
+
+@contextlib.contextmanager
+def last_good_told(path, progress, kind, remedy):
+    """Adds to a `FloatingPointError` of the training within where its last good model is.
+
+    Args:
+        path: `Path` of the checkpoint.
+        progress: `Counted`.
+        kind: String, what the checkpoint holds.
+        remedy: String, what to train with in another folder.
+    """
+    try:
+        yield
+    except FloatingPointError as error:
+        what, _, _ = str(error).partition(". ")  # the rest is for who compiles a model
+        done = progress.epoch
+        raise FloatingPointError(
+            f"{what}. The last good {kind} is {path}, "
+            f"{f'of the end of epoch {done}' if done else 'as it was before the first step'}. "
+            f"Into another --output, train with {remedy}."
+        ) from error
 
 
 def is_whole(path):

@@ -14,6 +14,8 @@ from vae_keras.training.interrupts import BetweenSteps
 from vae_keras.training.output import BEST, LAST
 from vae_keras.training.sheets import RECONSTRUCTIONS
 
+REMEDY = "a smaller --beta, a larger --batch-size or without --mixed-precision"  # of no finite loss
+
 
 @dataclasses.dataclass
 class Training:
@@ -49,18 +51,9 @@ class Training:
             KeyboardInterrupt: after Ctrl-C or SIGTERM.
             FloatingPointError: if the loss is not finite.
         """
-        try:
-            with interrupts.between_steps(), explained(self.batches, self.held_out):
-                self._fit([BetweenSteps(interrupts), *self.callbacks])
-        except FloatingPointError as error:
-            what, _, _ = str(error).partition(". ")  # the rest is for who compiles a model
-            done = self.progress.epoch
-            raise FloatingPointError(
-                f"{what}. The last good model is {self.output / LAST}, "
-                f"{f'of the end of epoch {done}' if done else 'as it was before the first step'}. "
-                "Into another --output, train with a smaller --beta, a larger --batch-size or "
-                "without --mixed-precision."
-            ) from error
+        told = checkpoint.last_good_told(self.output / LAST, self.progress, "model", REMEDY)
+        with told, interrupts.between_steps(), explained(self.batches, self.held_out):
+            self._fit([BetweenSteps(interrupts), *self.callbacks])
 
     def _fit(self, callbacks):
         self.vae.fit(

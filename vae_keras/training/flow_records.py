@@ -12,7 +12,7 @@ from vae_keras.training.sheets import NewImages, remove_new
 
 
 @dataclasses.dataclass
-class FlowProgress:
+class FlowProgress(checkpoint.Counted):
     """How far the second stage has come.
 
     Attributes:
@@ -28,11 +28,6 @@ class FlowProgress:
     model: str
     first_epochs: int
     history: list = dataclasses.field(default_factory=list)
-
-    @property
-    def epoch(self):
-        """The number of epochs that are done."""
-        return len(self.history)
 
 
 class FlowRecords(keras.callbacks.Callback):

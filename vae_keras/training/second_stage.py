@@ -14,6 +14,7 @@ from vae_keras.training.interrupts import BetweenSteps
 from vae_keras.training.logs import EpochOrder
 from vae_keras.training.output import BEST, FLOW, FLOW_HISTORY
 
+REMEDY = "another --seed or without --mixed-precision"  # of no finite loss
 REMOVE = f"remove {FLOW}, and the second stage begins anew"
 
 
@@ -49,25 +50,18 @@ class Flow:
             FloatingPointError: if the loss is not finite.
         """
         callbacks = [BetweenSteps(interrupts), Finite(), EpochOrder(self.batches), self.records]
-        try:
-            with interrupts.between_steps():
-                self.model.fit(
-                    self.batches,
-                    validation_data=(self.held_out,),
-                    validation_batch_size=self.batches.batch_size,
-                    initial_epoch=self.progress.epoch,
-                    epochs=self.progress.settings.second_stage,
-                    shuffle=False,  # the batches have their order
-                    callbacks=callbacks,
-                    verbose=verbose,
-                )
-        except FloatingPointError as error:
-            done = self.progress.epoch
-            raise FloatingPointError(
-                f"{error}. The last good flow is {self.output / FLOW}, "
-                f"{f'of the end of epoch {done}' if done else 'as it was before the first step'}. "
-                "Into another --output, train with another --seed or without --mixed-precision."
-            ) from error
+        told = checkpoint.last_good_told(self.output / FLOW, self.progress, "flow", REMEDY)
+        with told, interrupts.between_steps():
+            self.model.fit(
+                self.batches,
+                validation_data=(self.held_out,),
+                validation_batch_size=self.batches.batch_size,
+                initial_epoch=self.progress.epoch,
+                epochs=self.progress.settings.second_stage,
+                shuffle=False,  # the batches have their order
+                callbacks=callbacks,
+                verbose=verbose,
+            )
 
 
 def check(output, progress):
