@@ -243,6 +243,44 @@ def test_a_seed_gives_the_same_codes_and_none_gives_others(gaussian):
     assert ops.convert_to_numpy(gaussian.log_prob(none)).shape == (0,)
 
 
+class Explode(keras.callbacks.Callback):
+    """Makes the loss infinite from one epoch on, as a learning rate that is too high does."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            bias = self.model.field.layers[-2].bias
+            bias.assign(np.full(bias.shape, np.inf))
+
+
+def test_a_loss_that_is_not_finite_stops_it_with_the_last_good_weights():
+    flow = FlowMatching((2,), units=8, num_blocks=1, seed=0)
+    flow.compile("adam")
+    good = []
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            good.append([np.copy(array) for array in self.model.get_weights()])
+
+    arguments = {"batch_size": 50, "epochs": 3, "callbacks": [Keep(), Explode()], "verbose": 0}
+    with pytest.raises(FloatingPointError, match="since step 1 of epoch 2: .*end of epoch 1 again"):
+        flow.fit(gaussian_codes(100), **arguments)
+    assert len(good) == 1
+    for one, two in zip(flow.get_weights(), good[0], strict=True):
+        np.testing.assert_array_equal(one, two)
+    flow.field.layers[-2].bias.assign([np.nan, 0.0])
+    with pytest.raises(FloatingPointError, match="not finite since step 1"):
+        flow.evaluate(gaussian_codes(100), verbose=0)
+
+
+def test_many_codes_are_drawn_in_parts_as_if_they_were_drawn_at_once(gaussian, monkeypatch):
+    at_once = gaussian.sample(10, seed=3)
+    densities = ops.convert_to_numpy(gaussian.log_prob(at_once))
+    monkeypatch.setattr("vae_keras.flow_matching.model.BATCH", 4)
+    np.testing.assert_allclose(gaussian.sample(10, seed=3), at_once, rtol=1e-5, atol=1e-5)
+    in_parts = ops.convert_to_numpy(gaussian.log_prob(at_once))
+    np.testing.assert_allclose(in_parts, densities, rtol=1e-4, atol=1e-4)
+
+
 def test_half_precision_leaves_classes_and_codes_their_digits():
     codes = np.random.default_rng(0).normal(1000.0, 0.1, (64, 2)).astype("float32")
     flow = FlowMatching((2,), num_classes=1000, units=9, num_blocks=1, dtype="mixed_bfloat16")

@@ -417,7 +417,7 @@ def test_files_that_will_not_do_are_told(run, capsys, damage, expected):
 def test_a_loss_that_is_not_finite_ends_the_second_stage(first, monkeypatch, capsys):
     explode_in_epoch_2(monkeypatch, lambda model: model.field.layers[-2])
     message = refusal(capsys, "--resume", "--output", first)
-    assert "The loss of the second stage is not finite since step 1 of epoch 2: {'loss'" in message
+    assert "The loss is not finite since step 1 of epoch 2: {'loss'" in message
     assert f"The last good flow is {first / 'flow.keras'}, of the end of epoch 1." in message
     assert len(history(first)) == read_progress(first).epoch == 1
     assert all(np.isfinite(array).all() for array in weights(first / "flow.keras"))

@@ -122,7 +122,8 @@ class Guard(keras.callbacks.Callback):
                 then those of the end of the last epoch again.
         """
         model, (_, bad, where) = self.model, self.found
-        model._watch.check_images()
+        if hasattr(model, "_watch"):  # the codes of a flow are arrays, and checked before
+            model._watch.check_images()
         message = f"The loss is not finite since {where}: {bad}. "
         if self.weights is None:  # `evaluate`
             raise FloatingPointError(message)

@@ -13,6 +13,7 @@ from vae_keras.flow_matching.solver import Density, Solver, directions_of_diverg
 from vae_keras.losses import in_full_precision, sum_per_example
 from vae_keras.priors import log_normal
 from vae_keras.sampling import KeepsNoise
+from vae_keras.watch import explained, watched
 
 EXACT_UP_TO = 16  # numbers in a code: the divergence of a longer one is estimated
 BATCH = 1024  # codes drawn at a time
@@ -65,6 +66,8 @@ class FlowMatching(KeepsNoise, keras.Model):
     >>> flow.fit(vae.encode(x_train), epochs=8, batch_size=256)
     >>> images = vae.generate(16, sampler=flow)
     """
+
+    loss_names = ("loss",)
 
     def __init__(
         self,
@@ -133,6 +136,8 @@ class FlowMatching(KeepsNoise, keras.Model):
         Raises:
             ValueError: as `adapt` does, or if the conditions are not those
                 that the flow was made for.
+            FloatingPointError: if the loss ceases to be finite; the weights are
+                then those of the end of the last epoch again.
         """
         if y is not None:
             raise ValueError("Argument `y` must be None: conditions are the second part of `x`.")
@@ -145,13 +150,17 @@ class FlowMatching(KeepsNoise, keras.Model):
         if isinstance(kwargs.get("validation_data"), (tuple, list)):
             held_out, *rest = kwargs["validation_data"]
             kwargs["validation_data"] = (self._checked(held_out), *rest)
-        return super().fit(x, **kwargs)
+        callbacks = watched(kwargs.pop("callbacks", None))
+        with explained(callbacks):
+            return super().fit(x, callbacks=callbacks, **kwargs)
 
     def evaluate(self, x=None, **kwargs):
-        """Returns the loss on codes, as `fit` takes them."""
+        """Returns the loss on codes, as `fit` takes them; raises where it is not finite."""
         if is_array(x) or isinstance(x, (tuple, list)):
             x = self._checked(x)
-        return super().evaluate(x, **kwargs)
+        callbacks = watched(kwargs.pop("callbacks", None))
+        with explained(callbacks):
+            return super().evaluate(x, callbacks=callbacks, **kwargs)
 
     def _checked(self, x):
         codes, condition = checks.split(x)
@@ -239,8 +248,7 @@ class FlowMatching(KeepsNoise, keras.Model):
         rest = self._inputs(condition, len(z), guidance)
         if len(z) == 0:
             return z
-        solver = self._loop(Solver, num_steps, backward)
-        return solver.predict([z, *rest], batch_size=BATCH, verbose=0)
+        return _predict(self._loop(Solver, num_steps, backward), [z, *rest])
 
     def velocity(self, z, t, condition=None):
         """Returns the velocity at places `z` and a time.
@@ -258,7 +266,7 @@ class FlowMatching(KeepsNoise, keras.Model):
         rest = self._inputs(condition, len(z))
         if len(z) == 0:
             return z
-        return self.field.predict([z, times, *rest], batch_size=BATCH, verbose=0)
+        return _predict(self.field, [z, times, *rest])
 
     def log_prob(self, z, num_steps=32, seed=0):
         """Computes the log-density of codes by the change of variables (Chen et al., 2018).
@@ -292,7 +300,7 @@ class FlowMatching(KeepsNoise, keras.Model):
         inputs = [self._varying(self._standardized(z)), self._varying(directions), *rest]
         density = self._loop(Density, num_steps)
         inputs = [ops.convert_to_numpy(part) for part in inputs]
-        noise, change = density.predict(inputs, batch_size=BATCH, verbose=0)
+        noise, change = _predict(density, inputs)
         log_noise = self._varying(log_normal(noise, np.zeros_like(noise), np.zeros_like(noise)))
         return sum_per_example(log_noise) + change - ops.sum(ops.log(self._unit()))
 
@@ -347,6 +355,14 @@ class FlowMatching(KeepsNoise, keras.Model):
         names = ("code_shape", "num_classes", "condition_dim", "condition_dropout", "units")
         names += ("num_blocks", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _predict(model, inputs):
+    """Returns `model.predict(inputs)`, without the time that Keras takes to feed an array."""
+    starts = range(0, len(inputs[0]), BATCH)
+    batches = ([part[start : start + BATCH] for part in inputs] for start in starts)
+    outputs = [model.predict_on_batch(batch) for batch in batches]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
 
 
 def _not_traced(z):

@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import numpy as np
 
 from vae_keras.training import checkpoint, logs
 from vae_keras.training.output import FLOW, FLOW_HISTORY, SHEETS
@@ -65,24 +64,3 @@ class FlowRecords(keras.callbacks.Callback):
 def write_history(output, progress):
     """Writes the history of the second stage, as `FlowProgress` has it."""
     logs.write_history(output / FLOW_HISTORY, progress.history)
-
-
-class Finite(keras.callbacks.Callback):
-    """Raises `FloatingPointError` where the loss ceases to be finite, before it is recorded."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch + 1
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._check(logs, f"step {batch + 1}")
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs, "the end")
-
-    def _check(self, logs, where):
-        bad = {name: float(value) for name, value in logs.items() if not np.isfinite(value)}
-        if bad:
-            raise FloatingPointError(
-                f"The loss of the second stage is not finite since {where} of epoch "
-                f"{self.epoch}: {bad}"
-            )

@@ -9,7 +9,7 @@ from vae_keras.datasets import storage
 from vae_keras.flow_matching import FlowMatching
 from vae_keras.training import checkpoint, codes, recipes
 from vae_keras.training.devices import Devices
-from vae_keras.training.flow_records import Finite, FlowProgress, FlowRecords, write_history
+from vae_keras.training.flow_records import FlowProgress, FlowRecords, write_history
 from vae_keras.training.interrupts import BetweenSteps
 from vae_keras.training.logs import EpochOrder
 from vae_keras.training.output import BEST, FLOW, FLOW_HISTORY
@@ -49,7 +49,7 @@ class Flow:
             KeyboardInterrupt: after Ctrl-C or SIGTERM.
             FloatingPointError: if the loss is not finite.
         """
-        callbacks = [BetweenSteps(interrupts), Finite(), EpochOrder(self.batches), self.records]
+        callbacks = [BetweenSteps(interrupts), EpochOrder(self.batches), self.records]
         told = checkpoint.last_good_told(self.output / FLOW, self.progress, "flow", REMEDY)
         with told, interrupts.between_steps():
             self.model.fit(
