@@ -1,21 +1,26 @@
 """What the figures show: every picture, dot and curve in its place, by its name and colour."""
 
 import io
+import itertools
 
+import keras
 import numpy as np
 import pytest
 
-from vae_keras import latent
+from vae_keras import VAE, latent, networks
 
 Image = pytest.importorskip("PIL.Image")
 to_rgb = pytest.importorskip("matplotlib.colors").to_rgb
+Text = pytest.importorskip("matplotlib.text").Text
 plots = pytest.importorskip("vae_keras.plots")
+style = pytest.importorskip("vae_keras.plots.style")
 
 pytestmark = pytest.mark.any_backend
 
+# Petroff (2021), ten colours.
 COLORS = [
-    "tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple",
-    "tab:brown", "tab:pink", "tab:gray", "tab:olive", "tab:cyan",
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 ]  # fmt: skip
 
 
@@ -74,6 +79,14 @@ FIGURES = {
     plots.heat_maps: ({"a": np.eye(2)}, ["x", "y"]),
     plots.bars: (["x"], {"a": [1]}, "y"),
     plots.histogram: (np.zeros(3), np.arange(2), [0, 1], {"a": [0, 1]}, "x"),
+    plots.dots: ({"a": 1.0}, "x"),
+    plots.image_maps: ({"a": (np.eye(2), random_images(2))},),
+    plots.before_and_after: (random_images(2), random_images(2)),
+    plots.schematics.autoencoder: (),
+    plots.schematics.variational_autoencoder: (),
+    plots.schematics.graphical_model: (),
+    plots.schematics.evidence: (-5.0, 0.5),
+    plots.schematics.second_stage: ((7, 7, 2),),
 }
 
 
@@ -84,25 +97,52 @@ def test_a_title_stands_above_all(draw):
 
 
 class TestSavedPicture:
-    def test_keeps_its_size_and_its_colours_within_a_few_levels(self):
-        image = np.linspace(0, 1, 64 * 64 * 3, dtype="float32").reshape(1, 64, 64, 3)
-        figure = plots.image_grid(image, columns=1)
+    def saved(self, figure):
+        data, is_photograph, size = style.picture_of(figure)
+        return Image.open(io.BytesIO(data)), is_photograph, size
+
+    def drawn(self, figure):
         full = io.BytesIO()
         figure.savefig(full, format="png", bbox_inches="tight")
-        small = Image.open(io.BytesIO(plots._png_with_palette(figure)))
-        full = Image.open(full)
-        assert small.mode == "P"
-        assert small.size == full.size
-        difference = np.asarray(small.convert("RGB"), int) - np.asarray(full.convert("RGB"))
-        assert np.abs(difference).mean() < 4
+        return Image.open(full).convert("RGB")
+
+    @pytest.mark.parametrize(("channels", "kind"), [(1, "PNG"), (3, "JPEG")])
+    def test_keeps_its_dots_and_its_colours_within_a_few_levels(self, channels, kind):
+        image = np.linspace(0, 1, 64 * 64 * channels, dtype="float32")
+        figure = plots.image_grid(image.reshape(1, 64, 64, channels), columns=1)
+        saved, is_photograph, _ = self.saved(figure)
+        full = self.drawn(figure)
+        assert (saved.format, is_photograph) == (kind, channels == 3)
+        assert saved.size == full.size
+        difference = np.asarray(saved.convert("RGB"), int) - np.asarray(full)
+        assert np.abs(difference).mean() < 2
+
+    def test_is_shown_at_half_its_dots_so_that_a_sharp_screen_has_them_all(self):
+        saved, _, size = self.saved(plots.curves([0, 1], {"a": [0, 1]}, "x", "y"))
+        assert saved.width == pytest.approx(2 * size["width"], abs=1)
+        assert saved.height == pytest.approx(2 * size["height"], abs=1)
+
+    def test_a_notebook_is_given_one_of_the_two_kinds(self):
+        grey, colour = (plots.image_grid(random_images(1, channels)) for channels in (1, 3))
+        assert style._as_png(grey)[0].startswith(b"\x89PNG")
+        assert style._as_jpeg(grey) is None
+        assert style._as_jpeg(colour)[0].startswith(b"\xff\xd8")
+        assert style._as_png(colour) is None
 
     def test_is_called_figure_as_everywhere_else(self):
         figure = plots.image_grid(np.zeros((2, 8, 8, 1)), columns=2)
         assert repr(figure).startswith("<Figure size ")
 
     @pytest.mark.parametrize("side", [28, 64])
-    def test_has_a_dot_for_each_pixel_of_an_image(self, side):
-        assert plots._tile(np.zeros((1, side, side, 1))) * plots.DPI >= side
+    def test_has_a_dot_of_the_screen_for_each_pixel_of_an_image(self, side):
+        assert style.tile_of(np.zeros((1, side, side, 1))) * style.SHOWN >= side
+
+    @pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)
+    def test_its_type_can_be_read_and_it_fits_a_notebook(self, draw):
+        figure = draw(*FIGURES[draw])
+        sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+        assert min(sizes, default=9) >= 9
+        assert figure.get_figwidth() <= style.WIDTH + 0.1
 
 
 class TestImages:
@@ -159,33 +199,47 @@ class TestCodeMaps:
         panels = {"left": rng.normal(size=(6, 2)), "right": rng.normal(size=(6, 2)) + 1.0}
         labels = np.array([2, 1, 1, 2, 2, 1])
         figure = plots.code_maps(panels, labels, self.NAMES, **kwargs)
-        *axes, bar = figure.axes
-        return panels, labels, axes, bar
+        return panels, labels, figure.axes
 
     def test_the_first_coordinate_runs_to_the_right_and_the_second_upwards(self):
-        panels, _, axes, _ = self.draw()
+        panels, _, axes = self.draw()
         assert [place(ax) for ax in axes] == [(0, 0), (0, 1)]
         for ax, (name, codes) in zip(axes, panels.items(), strict=True):
             assert ax.get_title() == name
-            assert (ax.get_xlabel(), ax.get_ylabel()) == ("first coordinate", "second coordinate")
+            assert ax.get_xlabel() == "first coordinate of the code"
+            assert ax.get_ylabel() == "second coordinate"
             np.testing.assert_array_equal(ax.collections[0].get_offsets(), codes)
             assert (np.diff([on_screen(ax, 0, 0), on_screen(ax, 1, 1)], axis=0) > 0).all()
 
-    def test_a_class_has_its_colour_on_the_map_and_on_the_bar(self):
-        _, labels, axes, bar = self.draw()
-        assert texts(bar.get_yticklabels()) == list(self.NAMES)
+    def test_a_class_has_its_colour(self):
+        _, labels, axes = self.draw()
         for ax in axes:
             dots = ax.collections[0]
             dots.update_scalarmappable()
             expected = [to_rgb(COLORS[label]) for label in labels]
             np.testing.assert_allclose(dots.get_facecolors()[:, :3], expected)
-        mapped = dots.colorbar.cmap(dots.colorbar.norm(bar.get_yticks()))[:, :3]
-        np.testing.assert_allclose(mapped, [to_rgb(color) for color in COLORS[:4]])
+
+    def test_a_name_stands_at_the_median_of_its_class_and_on_no_other(self):
+        panels, labels, axes = self.draw()
+        for ax, codes in zip(axes, panels.values(), strict=True):
+            assert texts(ax.texts) == ["bag", "boot"]  # of the classes that have codes
+            for text, label in zip(ax.texts, (1, 2), strict=True):
+                x, y = np.median(codes[labels == label], axis=0)
+                place = ax.transAxes.transform(text.get_position()) - on_screen(ax, x, y)
+                assert np.abs(place / ax.figure.dpi).max() < 0.2  # inches
+
+    def test_names_at_one_place_are_written_apart(self):
+        codes = np.zeros((4, 2)) + np.arange(4)[:, None] * 1e-3
+        (ax,) = plots.code_maps({"a": codes}, np.arange(4), self.NAMES).axes
+        ax.figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in ax.texts]
+        for one, other in itertools.combinations(boxes, 2):
+            assert min(one.y1, other.y1) - max(one.y0, other.y0) < 0.1 * one.height
 
     def test_limits_hold_for_both_axes_of_every_panel(self):
-        _, _, axes, _ = self.draw(limits=(-2.0, 3.0))
+        _, _, axes = self.draw(limits=(-2.0, 3.0))
         assert [ax.get_xlim() for ax in axes] == [ax.get_ylim() for ax in axes] == [(-2.0, 3.0)] * 2
-        panels, _, axes, _ = self.draw()
+        panels, _, axes = self.draw()
         for ax, codes in zip(axes, panels.values(), strict=True):
             low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
             assert (low < codes.min(axis=0)).all()
@@ -194,7 +248,7 @@ class TestCodeMaps:
     def test_an_ellipse_reaches_one_deviation_from_its_code(self):
         deviations = {name: np.array([[0.1, 0.3]] * 5 + [[0.4, 0.2]]) for name in ("left", "right")}
         deviations["right"] = deviations["right"] * 2.0
-        panels, labels, axes, _ = self.draw(deviations=deviations)
+        panels, labels, axes = self.draw(deviations=deviations)
         for ax, (name, codes) in zip(axes, panels.items(), strict=True):
             _, ellipses = ax.collections
             np.testing.assert_array_equal(ellipses.get_offsets(), codes)
@@ -207,6 +261,149 @@ class TestCodeMaps:
             one_on_screen = on_screen(ax, 1, 1) - on_screen(ax, 0, 0)
             reach = np.linalg.norm(circle_to_screen, axis=2) / one_on_screen
             np.testing.assert_allclose(reach, deviations[name], rtol=1e-6)
+
+
+class TestImageMaps:
+    def draw(self, codes, images):
+        (ax,) = plots.image_maps({"map": (codes, images)}).axes
+        boxes = [child for child in ax.get_children() if hasattr(child, "offsetbox")]
+        return ax, boxes
+
+    def test_an_image_lies_where_its_code_does_as_ink_on_paper(self):
+        codes = np.array([[-3.0, 5.0], [0.0, 0.0], [3.0, -5.0]])
+        images = random_images(3)
+        ax, boxes = self.draw(codes, images)
+        found = {tuple(box.xy): box.offsetbox.get_data() for box in boxes}
+        assert found.keys() <= {tuple(code) for code in codes}
+        assert (0.0, 0.0) in found
+        for code, image in zip(codes, images, strict=True):
+            if tuple(code) in found:
+                np.testing.assert_allclose(found[tuple(code)], 1.0 - image.squeeze())
+        assert (np.diff([on_screen(ax, 0, 0), on_screen(ax, 1, 1)], axis=0) > 0).all()
+
+    def test_no_image_lies_on_another(self):
+        rng = np.random.default_rng(0)
+        ax, boxes = self.draw(rng.normal(size=(300, 2)), rng.random((300, 8, 8, 1)))
+        ax.figure.draw_without_rendering()
+        assert len(boxes) > 20
+        extents = [box.offsetbox.get_window_extent() for box in boxes]
+        for one, other in itertools.combinations(extents, 2):
+            assert not one.shrunk(0.9, 0.9).overlaps(other.shrunk(0.9, 0.9))
+
+
+class TestBeforeAndAfter:
+    def test_pairs_and_their_change_stand_below_each_other(self):
+        before, after = random_images(5, 3), random_images(5, 3)[::-1]
+        figure = plots.before_and_after(before, after, columns=3)
+        found = pictures(figure)
+        for index in range(5):
+            block, column = divmod(index, 3)
+            change = 0.5 + np.mean(after[index] - before[index], axis=-1)
+            for part, image in enumerate((before[index], after[index], change)):
+                np.testing.assert_allclose(found[3 * block + part, column], image, atol=1e-6)
+        labels = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
+        assert labels == ["before", "after", "change"] * 2
+        assert len(found) == 15
+
+    def test_where_nothing_changes_the_change_is_grey(self):
+        same = random_images(1, 3)
+        found = pictures(plots.before_and_after(same, same))
+        np.testing.assert_allclose(found[2, 0], 0.5)
+
+
+class TestDots:
+    def test_a_dot_lies_at_its_value_beside_its_name_and_number(self):
+        values = {"first": 3.0, "second": 0.5}
+        figure = plots.dots(values, "nats", form="{:.1f}", bounds={"real": 0.25})
+        (ax,) = figure.axes
+        names = dict(zip(ax.get_yticks(), texts(ax.get_yticklabels()), strict=True))
+        drawn, bound = ax.lines
+        found = {names[y]: x for x, y in drawn.get_xydata()}
+        assert found == values
+        assert on_screen(ax, 0, drawn.get_ydata()[0])[1] > on_screen(ax, 0, drawn.get_ydata()[1])[1]
+        np.testing.assert_array_equal(bound.get_xdata(), [0.25, 0.25])
+        assert texts(ax.texts) == ["3.0", "0.5", "real"]
+        assert ax.get_xlabel() == "nats"
+
+
+class TestSchematics:
+    def test_an_autoencoder_says_how_many_numbers_go_in_and_through(self):
+        image = random_images(1)[0]
+        figure = plots.schematics.autoencoder(image, image / 2, latent_dim=7)
+        (ax,) = figure.axes
+        said = texts(ax.texts)
+        assert "code: 7 numbers" in said
+        assert said.count("6 pixels") == 2
+        shown = [np.asarray(picture.get_array()) for picture in ax.images]
+        np.testing.assert_array_equal(shown[0], image.squeeze())
+        np.testing.assert_array_equal(shown[1], image.squeeze() / 2)
+
+    def test_the_gradient_is_drawn_where_it_is_asked_for(self):
+        plain = plots.schematics.variational_autoencoder()
+        path = plots.schematics.variational_autoencoder(gradient=True)
+        assert not any("gradient" in text for text in texts(plain.axes[0].texts))
+        assert any("gradient" in text for text in texts(path.axes[0].texts))
+        assert len(path.axes[0].patches) > len(plain.axes[0].patches)
+
+    def test_the_evidence_is_the_bound_and_the_gap(self):
+        said = texts(plots.schematics.evidence(-5.0, 0.5).axes[0].texts)
+        assert {"-4.50 nats", "-5.00 nats", "0.50 nats"} <= set(said)
+
+    def test_the_second_stage_writes_the_shape_of_the_code(self):
+        said = texts(plots.schematics.second_stage((7, 7, 2)).axes[0].texts)
+        assert said.count("code\n7 x 7 x 2".replace("x", "\N{MULTIPLICATION SIGN}")) == 2
+
+
+class TestTrainingCurve:
+    def fit(self, model, **kwargs):
+        curve = plots.TrainingCurve("some")
+        x = np.random.default_rng(0).random((64, 8), "float32")
+        history = model.fit(x, x, epochs=2, verbose=0, callbacks=[curve], **kwargs)
+        return curve, history.history
+
+    def model(self):
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
+        model.compile("sgd", "mse")
+        return model
+
+    def test_the_points_of_an_epoch_have_its_mean(self):
+        curve, history = self.fit(self.model(), batch_size=4)
+        done, values = np.transpose(curve.points["loss"])
+        assert len(values) == 32
+        for epoch in range(2):
+            inside = (done > epoch) & (done < epoch + 1)
+            np.testing.assert_allclose(values[inside].mean(), history["loss"][epoch], rtol=1e-4)
+        np.testing.assert_allclose(done, (np.arange(32) + 0.5) / 16)
+
+    def test_validation_stands_at_the_end_of_its_epoch(self):
+        x = np.zeros((4, 8), "float32")
+        curve, history = self.fit(self.model(), batch_size=8, validation_data=(x, x))
+        np.testing.assert_allclose(
+            curve.points["val_loss"], np.stack([[1, 2], history["val_loss"]], axis=1)
+        )
+
+    def test_the_figure_has_a_panel_for_each_part_of_the_loss(self):
+        vae = VAE(*networks.dense((2, 3, 1), latent_dim=1, units=(4,)))
+        vae.compile("sgd")
+        curve = plots.TrainingCurve("the VAE")
+        images = random_images(40)
+        vae.fit(images, epochs=3, batch_size=4, verbose=0, callbacks=[curve])
+        figure = curve.figure()
+        titles = [ax.get_title().split(":")[0] for ax in figure.axes]
+        assert titles == ["loss", "reconstruction", "KL divergence"]
+        assert figure.get_suptitle().startswith("the VAE: 3 epochs, ")
+        assert {ax.get_ylabel() for ax in figure.axes} == {"nats per image"}
+
+    @pytest.mark.filterwarnings("ignore")  # a generator is not shuffled, and ends when it ends
+    def test_a_training_whose_length_is_not_known_has_a_point_for_each_epoch(self):
+        def batches():
+            for _ in range(6):
+                x = np.zeros((4, 8), "float32")
+                yield x, x
+
+        curve = plots.TrainingCurve()
+        self.model().fit(batches(), epochs=1, verbose=0, callbacks=[curve])
+        assert [done for done, _ in curve.points["loss"]] == [1]
 
 
 class TestLatentPlane:
@@ -302,16 +499,35 @@ class TestCurves:
         x, found = [1, 10, 100], {"up": [1, 2, 3], "down": [3, 2, 1]}
         (ax,) = plots.curves(x, found, "size", "loss").axes
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("size", "loss")
-        assert texts(ax.get_legend().get_texts()) == ["up", "down"]
         for label, points in lines(ax).items():
             np.testing.assert_array_equal(points, np.stack([x, found[label]], axis=1))
+
+    def test_a_curves_name_stands_at_its_end_in_its_colour(self):
+        found = {"up": [1, 2, 3], "down": [3, 2, 1], "near down": [3, 2, 1.001]}
+        (ax,) = plots.curves([1, 10, 100], found, "size", "loss").axes
+        ax.figure.draw_without_rendering()
+        assert texts(ax.texts) == list(found)
+        boxes = [text.get_window_extent() for text in ax.texts]
+        for text, line, box in zip(ax.texts, ax.lines, boxes, strict=True):
+            np.testing.assert_allclose(to_rgb(text.get_color()), 0.8 * np.array(line.get_color()))
+            end = on_screen(ax, *line.get_xydata()[-1])
+            assert box.x0 > end[0]
+            assert abs((box.y0 + box.y1) / 2 - end[1]) < 0.2 * ax.figure.dpi  # a fifth of an inch
+        for one, other in itertools.combinations(boxes, 2):
+            assert min(one.y1, other.y1) - max(one.y0, other.y0) < 0.1 * one.height
+
+    @pytest.mark.parametrize("log_x", [False, True])
+    def test_few_integers_are_the_ticks(self, log_x):
+        (ax,) = plots.curves([1, 2, 4, 8], {"a": [1, 2, 3, 4]}, "x", "y", log_x=log_x).axes
+        assert texts(ax.get_xticklabels()) == ["1", "2", "4", "8"]
+        np.testing.assert_array_equal(ax.get_xticks(), [1, 2, 4, 8])
 
     @pytest.mark.parametrize("log_x", [False, True])
     @pytest.mark.parametrize("log_y", [False, True])
     def test_scales_are_those_asked_for(self, log_x, log_y):
         (ax,) = plots.curves([1, 10], {"a": [1, 2]}, "x", "y", log_x=log_x, log_y=log_y).axes
         assert (ax.get_xscale() == "log", ax.get_yscale() == "log") == (log_x, log_y)
-        assert ax.get_legend() is None  # one curve needs none
+        assert not ax.texts  # one curve needs no name
 
     def test_panels_share_a_scale_and_a_legend(self):
         panels = {

@@ -1,0 +1,122 @@
+"""One style for every figure: its dots, its colours and how a notebook saves it."""
+
+import io
+import sys
+
+import matplotlib.figure
+import matplotlib.pyplot as plt
+import numpy as np
+
+SHOWN = 96  # dots an inch, as a browser shows a figure: type of 9 points has 12 of them
+DPI = 2 * SHOWN  # as it is drawn, for screens with twice the dots
+PHOTO_DPI = SHOWN  # of faces: more dots would show no more of their 64 pixels
+PALETTE = 256  # colours in a saved picture without photographs: a third of the size
+TILE = 0.85  # inches for one image
+WIDTH = 9.4  # inches that a notebook has room for
+SMALL, NORMAL, TITLE = 9, 10, 12  # points
+# Ten colours that colour-blind readers can tell apart as well as ten can be (Petroff, 2021).
+COLORS = tuple(
+    tuple(int(color[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    for color in (
+        "3f90da", "ffa90e", "bd1f01", "94a4a2", "832db6",
+        "a96b59", "e76300", "b9ac70", "717581", "92dadd",
+    )
+)  # fmt: skip
+STYLE = {
+    "font.size": NORMAL,
+    "axes.titlesize": NORMAL,
+    "axes.labelsize": NORMAL,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "figure.titlesize": TITLE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid.axis": "both",
+    "grid.alpha": 0.3,
+    "lines.linewidth": 2.0,
+    "axes.prop_cycle": plt.cycler(color=COLORS),
+}
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook saves with twice a screen's dots, and shows at its own size."""
+
+
+def new_figure(*args, **kwargs):
+    """Returns `plt.subplots(...)` in the package's style, for the notebook to show once."""
+    kwargs = {"layout": "constrained", "dpi": DPI, "FigureClass": Figure, **kwargs}
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(*args, **kwargs)
+    plt.close(figure)  # else a notebook shows it twice
+    return figure, axes
+
+
+def tile_of(images):
+    """Inches for one image: at least a dot of the screen for each of its pixels, and a margin."""
+    return max(TILE, 1.1 * images.shape[1] / SHOWN)
+
+
+def show_image(ax, image):
+    """Draws an image in [0, 1], grey or in colour, without axes."""
+    image = np.clip(np.asarray(image, "float32"), 0.0, 1.0)
+    is_photograph = image.shape[-1] == 3
+    ax.imshow(
+        image.squeeze(),
+        cmap="gray",
+        vmin=0.0,
+        vmax=1.0,
+        # A grey garment shows its pixels; a face that is shown larger than it is, itself.
+        interpolation="bicubic" if is_photograph else "nearest",
+    )
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def has_photographs(figure):
+    """Whether one of the figure's images is in colour: 256 colours would be too few for it."""
+    arrays = (picture.get_array() for ax in figure.axes for picture in ax.images)
+    return any(array.ndim == 3 for array in arrays)
+
+
+def picture_of(figure):
+    """Returns what a notebook saves: `(bytes, is_photograph, size on the screen)`."""
+    from PIL import Image
+
+    full, saved = io.BytesIO(), io.BytesIO()
+    is_photograph = has_photographs(figure)
+    dpi = PHOTO_DPI if is_photograph else DPI
+    figure.savefig(full, format="png", bbox_inches="tight", dpi=dpi)
+    picture = Image.open(full).convert("RGB")
+    if is_photograph:
+        picture.save(saved, format="jpeg", quality=80, optimize=True)
+    else:
+        picture = picture.quantize(PALETTE, dither=Image.Dither.NONE)
+        picture.save(saved, format="png", optimize=True)
+    width, height = (round(dots * SHOWN / dpi) for dots in picture.size)
+    return saved.getvalue(), is_photograph, {"width": width, "height": height}
+
+
+def _as_png(figure):
+    data, is_photograph, size = picture_of(figure)
+    return None if is_photograph else (data, size)
+
+
+def _as_jpeg(figure):
+    if not has_photographs(figure):
+        return None
+    data, _, size = picture_of(figure)
+    return data, size
+
+
+def _register_with_ipython():
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        # For our class alone: other figures are shown as they are elsewhere.
+        formatters = shell.display_formatter.formatters
+        formatters["image/png"].for_type(Figure, _as_png)
+        formatters["image/jpeg"].for_type(Figure, _as_jpeg)
+
+
+_register_with_ipython()
