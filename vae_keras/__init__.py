@@ -19,7 +19,10 @@ NAMES = {
 MODULES = [
     "datasets",
     "evaluation",
+    "explorer",
     "flow_matching",
+    "judges",
+    "laboratory",
     "latent",
     "likelihoods",
     "losses",
@@ -30,6 +33,7 @@ MODULES = [
     "priors",
     "sampling",
     "startup",
+    "two_samples",
 ]
 
 __all__ = [*NAMES, *MODULES, "__version__"]

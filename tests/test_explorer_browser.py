@@ -1,0 +1,126 @@
+"""The page in a real browser: the pointer, the keys, the picture; no network and no error."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from vae_keras import VAE, Autoencoder, explorer, networks
+
+pytestmark = [pytest.mark.any_backend, pytest.mark.any_version]
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("needs Chromium", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+# On a canvas of the test's own: reading the page's again and again is told on the console.
+PIXELS = """() => {
+  const copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  copy.drawImage(document.querySelector(".face"), 0, 0);
+  return Array.from(copy.getImageData(0, 0, 16, 16).data);
+}"""
+
+
+class Opened:
+    """A page that was opened from disk, and what it said and asked for."""
+
+    def __init__(self, browser, page, path, **context):
+        page.save(path)
+        self.page = browser.new_page(**context)
+        self.said, self.asked = [], []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function("window.vaeKeras")
+
+    def decode(self, name, code):
+        call = "([name, code]) => window.vaeKeras.decode(name, code)"
+        return np.array(self.page.evaluate(call, [name, [float(number) for number in code]]))
+
+    def assert_quiet(self):
+        assert self.said == []
+        assert len(self.asked) == 1  # the file itself
+
+
+def make_plane():
+    vae = VAE(*networks.dense((8, 8, 1), units=(16,)))
+    autoencoder = Autoencoder(*networks.dense((8, 8, 1), units=(16,), variational=False))
+    rng = np.random.default_rng(0)
+    codes = {"autoencoder": rng.normal(size=(50, 2)) * 9, "VAE": rng.normal(size=(50, 2))}
+    models = {"autoencoder": autoencoder, "VAE": vae}
+    labels = rng.integers(0, 2, 50)
+    return models, explorer.plane(models, codes, labels, ["shoe", "coat"])
+
+
+@pytest.mark.parametrize("context", [{}, {"viewport": {"width": 390, "height": 800}}])
+def test_a_plane_draws_what_lies_where_the_pointer_is(browser, tmp_path, context):
+    models, page = make_plane()
+    opened = Opened(browser, page, tmp_path / "plane.html", **context)
+    for name, model in models.items():
+        code = np.array([0.5, -1.0])
+        np.testing.assert_allclose(
+            opened.decode(name, code), model.decode(code[None].astype("float32")).ravel(), atol=1e-3
+        )
+    words = opened.page.locator(".words").first
+    assert "z = (0.00, 0.00)" in words.inner_text()
+    chart = opened.page.locator(".map").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    opened.page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.5)
+    moved = words.inner_text()
+    assert "z = (0.00, 0.00)" not in moved
+    assert "nearest codes" in moved
+    chart.focus()
+    opened.page.keyboard.press("ArrowUp")
+    assert words.inner_text() != moved
+    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    opened.assert_quiet()
+
+
+def test_the_buttons_of_a_plane_draw_and_walk(browser, tmp_path):
+    _, page = make_plane()
+    opened = Opened(browser, page, tmp_path / "plane.html")
+    words = opened.page.locator(".words").first
+    opened.page.get_by_role("button", name="Mark this point").click()
+    opened.page.get_by_role("button", name="Draw from the prior").click()
+    drawn = words.inner_text()
+    assert "z = (0.00, 0.00)" not in drawn
+    opened.page.get_by_role("button", name="Walk here from the mark").click()
+    opened.page.wait_for_function(
+        "text => document.querySelector('.words').textContent !== text", arg=drawn
+    )
+    opened.page.wait_for_function(
+        "text => document.querySelector('.words').textContent === text", arg=drawn
+    )
+    opened.assert_quiet()
+
+
+def test_a_slider_moves_the_code_along_its_vector(browser, tmp_path):
+    vae = VAE(*networks.convolutional_map((16, 16, 3), 2, filters=(8,)), likelihood="gaussian")
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(3, 4, 4, 2)).astype("float32")
+    vector = rng.normal(size=(1, 4, 4, 2)).astype("float32")
+    page = explorer.attributes(vae, codes, vector, ["Smiling"], {"Smiling": (0.92, 0.068)})
+    opened = Opened(browser, page, tmp_path / "faces.html", color_scheme="dark")
+    assert "seen on 92 %, changes 6.8 %" in opened.page.locator(".slider").first.inner_text()
+    for presses in (0, 20):  # of a twentieth each
+        opened.page.locator("input").first.focus()
+        for _ in range(presses):
+            opened.page.keyboard.press("ArrowRight")
+        shown = np.reshape(opened.page.evaluate(PIXELS), (16, 16, 4))[:, :, :3] / 255
+        expected = vae.decode(codes[:1] + presses / 20 * vector)[0]
+        np.testing.assert_allclose(shown, expected, atol=0.01)
+    opened.page.get_by_role("button", name="Reset").click()
+    assert opened.page.locator("output").first.inner_text() == "0.0"
+    opened.assert_quiet()

@@ -1,0 +1,70 @@
+"""What the explorer can be asked to show."""
+
+import numpy as np
+
+MOST = 20  # directions: as many sliders as one can look through
+
+
+def check_finite(array, name):
+    """Returns an array as float32, or raises `ValueError` where it holds NaN or infinity."""
+    array = np.asarray(array, "float32")
+    if not np.isfinite(array).all():
+        raise ValueError(f"Argument `{name}` must be finite. Received: NaN or infinity")
+    return array
+
+
+def check_codes(codes, code_shape, name="codes"):
+    """Returns codes as float32, or raises `ValueError` unless they are `(n, *code_shape)`."""
+    codes = check_finite(codes, name)
+    if codes.shape[1:] != tuple(code_shape) or not len(codes):
+        raise ValueError(
+            f"Argument `{name}` must be codes of shape (n, {', '.join(map(str, code_shape))}), "
+            f"as the decoder takes them. Received: shape {codes.shape}"
+        )
+    return codes
+
+
+def check_plane(codes, labels, class_names, models):
+    """Raises `ValueError` unless codes and labels fit models whose codes are two numbers."""
+    if not models:
+        raise ValueError("Argument `models` must hold a model, by its name. Received: an empty one")
+    if codes.keys() != models.keys():
+        raise ValueError(
+            "Argument `codes` must have the keys of `models`. "
+            f"Received: {sorted(codes)} and {sorted(models)}"
+        )
+    for name, model in models.items():
+        shape = tuple(model.decoder.inputs[0].shape[1:])
+        if shape != (2,):
+            raise ValueError(
+                "A plane shows codes of two numbers; for others see `explorer.attributes`. "
+                f"Received: {name!r} with codes of shape {shape}"
+            )
+        if len(codes[name]) != len(labels):
+            raise ValueError(
+                "Argument `labels` must hold one class for each code. "
+                f"Received: {len(labels)} labels, {len(codes[name])} codes of {name!r}"
+            )
+    if not np.issubdtype(np.asarray(labels).dtype, np.integer) or not (
+        np.min(labels) >= 0 and np.max(labels) < len(class_names)
+    ):
+        raise ValueError(
+            f"Argument `labels` must be integers from 0 to {len(class_names) - 1}, one for each "
+            f"of `class_names`. Received: {np.min(labels)} to {np.max(labels)}"
+        )
+
+
+def check_directions(vectors, names, code_shape):
+    """Returns vectors as float32, or raises `ValueError` unless they are named directions."""
+    vectors = check_codes(vectors, code_shape, "vectors")
+    if len(names) != len(vectors):
+        raise ValueError(
+            "Argument `names` must hold one name for each vector. "
+            f"Received: {len(names)} names, {len(vectors)} vectors"
+        )
+    if len(vectors) > MOST:
+        raise ValueError(
+            f"Argument `vectors` must hold at most {MOST} directions: choose those to show. "
+            f"Received: {len(vectors)}"
+        )
+    return vectors
