@@ -101,17 +101,19 @@ class TestSavedPicture:
         data, is_photograph, size = style.picture_of(figure)
         return Image.open(io.BytesIO(data)), is_photograph, size
 
-    def drawn(self, figure):
+    def drawn(self, figure, dpi):
         full = io.BytesIO()
-        figure.savefig(full, format="png", bbox_inches="tight")
+        figure.savefig(full, format="png", bbox_inches="tight", dpi=dpi)
         return Image.open(full).convert("RGB")
 
-    @pytest.mark.parametrize(("channels", "kind"), [(1, "PNG"), (3, "JPEG")])
-    def test_keeps_its_dots_and_its_colours_within_a_few_levels(self, channels, kind):
+    @pytest.mark.parametrize(
+        ("channels", "kind", "dpi"), [(1, "PNG", style.DPI), (3, "JPEG", style.PHOTO_DPI)]
+    )
+    def test_keeps_its_dots_and_its_colours_within_a_few_levels(self, channels, kind, dpi):
         image = np.linspace(0, 1, 64 * 64 * channels, dtype="float32")
         figure = plots.image_grid(image.reshape(1, 64, 64, channels), columns=1)
         saved, is_photograph, _ = self.saved(figure)
-        full = self.drawn(figure)
+        full = self.drawn(figure, dpi)
         assert (saved.format, is_photograph) == (kind, channels == 3)
         assert saved.size == full.size
         difference = np.asarray(saved.convert("RGB"), int) - np.asarray(full)
@@ -165,6 +167,16 @@ class TestImages:
         )
         labels = {place(ax): ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()}
         assert labels == {(0, 0): "two", (1, 0): "three"}
+
+    @pytest.mark.parametrize("name", ["image_grid", "image_rows", "before_and_after"])
+    def test_an_image_is_as_large_as_is_asked_for(self, name):
+        arguments = {
+            "image_grid": (random_images(4, 3), 4),
+            "image_rows": ({"one": random_images(4, 3)},),
+            "before_and_after": (random_images(4, 3), random_images(4, 3)),
+        }
+        small, large = (getattr(plots, name)(*arguments[name], tile=tile) for tile in (1.0, 2.0))
+        assert large.get_figwidth() - small.get_figwidth() == pytest.approx(4.0)
 
     def test_places_without_an_image_are_blank(self):
         figure = plots.image_grid(random_images(4), columns=3)

@@ -57,7 +57,7 @@ def image_rows(rows, title=None, tile=None):
     return figure
 
 
-def before_and_after(before, after, title=None, columns=4, labels=("before", "after")):
+def before_and_after(before, after, title=None, columns=4, labels=("before", "after"), tile=PAIR):
     """Draws pairs of images large, one below the other, and below them what has changed.
 
     The third image of each is the difference, channels averaged: grey where
@@ -69,11 +69,12 @@ def before_and_after(before, after, title=None, columns=4, labels=("before", "af
         title: String, above all.
         columns: Integer, pairs in a row.
         labels: Pair of strings, beside the images.
+        tile: Float, inches of an image.
     """
     change = 0.5 + np.mean(np.subtract(after, before), axis=-1, keepdims=True)
     parts = {labels[0]: before, labels[1]: after, "change": change}
     blocks = -(-len(before) // columns)
-    size = (columns * PAIR + 0.6, blocks * len(parts) * PAIR + 0.5)
+    size = (columns * tile + 0.6, blocks * len(parts) * tile + 0.5)
     figure, axes = new_figure(blocks * len(parts), columns, figsize=size, squeeze=False)
     for number, ax in enumerate(axes.flat):
         row, column = divmod(number, columns)

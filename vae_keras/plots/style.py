@@ -90,7 +90,7 @@ def picture_of(figure):
     figure.savefig(full, format="png", bbox_inches="tight", dpi=dpi)
     picture = Image.open(full).convert("RGB")
     if is_photograph:
-        picture.save(saved, format="jpeg", quality=80, optimize=True)
+        picture.save(saved, format="jpeg", quality=70, optimize=True)
     else:
         picture = picture.quantize(PALETTE, dither=Image.Dither.NONE)
         picture.save(saved, format="png", optimize=True)
