@@ -534,6 +534,10 @@ class TestCurves:
         assert texts(ax.get_xticklabels()) == ["1", "2", "4", "8"]
         np.testing.assert_array_equal(ax.get_xticks(), [1, 2, 4, 8])
 
+    def test_few_values_are_the_ticks_of_a_logarithmic_axis(self):
+        (ax,) = plots.curves([0.1, 1, 4], {"a": [1, 2, 3]}, "x", "y", log_x=True).axes
+        assert texts(ax.get_xticklabels()) == ["0.1", "1", "4"]
+
     @pytest.mark.parametrize("log_x", [False, True])
     @pytest.mark.parametrize("log_y", [False, True])
     def test_scales_are_those_asked_for(self, log_x, log_y):

@@ -45,12 +45,11 @@ def _name_curves(ax):
         )  # fmt: skip
 
 
-def _ticks_of_integers(ax, x, log_x):
-    """Few integers along the axis are its ticks: nobody has 2.5 latent numbers."""
+def _ticks_at_values(ax, x, log_x):
+    """Few values along the axis are its ticks: nobody has 2.5 latent numbers."""
     values = np.asarray(x)
-    if len(values) > 12 or not np.all(values == np.round(values)):
-        return
-    if log_x or len(values) <= 9:
+    are_integers = np.all(values == np.round(values))
+    if len(values) <= 9 and (log_x or are_integers):
         ax.set_xticks(values, [f"{value:g}" for value in values])
         ax.set_xticks([], minor=True)
 
@@ -65,7 +64,7 @@ def curves(x, lines, x_label, y_label, title=None, log_x=False, log_y=False):
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
     ax.grid(alpha=0.3)
-    _ticks_of_integers(ax, x, log_x)
+    _ticks_at_values(ax, x, log_x)
     figure.suptitle(title)
     if len(lines) > 1:
         _name_curves(ax)
