@@ -1,0 +1,41 @@
+"""Cuts the README's small pictures from the notebooks' saved outputs.
+
+    python .ci/thumbnails.py
+"""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+from PIL import Image
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+SIZE = (300, 190)  # dots, shown at half that on a sharp screen
+PICTURES = {}  # number of a notebook: id of the cell whose picture it is
+
+
+def pictures(path):
+    """Yields the id of each cell that has a picture, and the picture."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            for kind in ("image/png", "image/jpeg"):
+                if kind in output.get("data", {}):
+                    yield cell["id"], Image.open(
+                        io.BytesIO(base64.b64decode(output["data"][kind]))
+                    )
+
+
+def main():
+    folder = NOTEBOOKS / "thumbnails"
+    folder.mkdir(exist_ok=True)
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        number = path.name[:2]
+        picture = dict(pictures(path))[PICTURES[number]].convert("RGB")
+        picture.thumbnail(SIZE, Image.Resampling.LANCZOS)
+        picture.quantize(128).save(folder / f"{number}.png", optimize=True)
+        print(number, picture.size, (folder / f"{number}.png").stat().st_size)
+
+
+if __name__ == "__main__":
+    main()
