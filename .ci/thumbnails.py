@@ -1,6 +1,6 @@
 """Cuts the README's small pictures from the notebooks' saved outputs.
 
-    python .ci/thumbnails.py
+python .ci/thumbnails.py
 """
 
 import base64
@@ -12,7 +12,17 @@ from PIL import Image
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SIZE = (300, 190)  # dots, shown at half that on a sharp screen
-PICTURES = {}  # number of a notebook: id of the cell whose picture it is
+PICTURES = {  # number of a notebook: id of the cell whose picture it is
+    "01": "cell-26",
+    "02": "cell-18b",
+    "03": "vae-06",
+    "04": "cell-25",
+    "05": "elbo-20",
+    "06": "cell-36",
+    "07": "faces-57",
+    "08": "second-43",
+    "09": "reuse-19",
+}
 
 
 def pictures(path):
@@ -21,9 +31,7 @@ def pictures(path):
         for output in cell.get("outputs", []):
             for kind in ("image/png", "image/jpeg"):
                 if kind in output.get("data", {}):
-                    yield cell["id"], Image.open(
-                        io.BytesIO(base64.b64decode(output["data"][kind]))
-                    )
+                    yield cell["id"], Image.open(io.BytesIO(base64.b64decode(output["data"][kind])))
 
 
 def main():
