@@ -211,11 +211,16 @@ def test_a_plane_that_does_not_fit_is_told(arguments, message):
 @pytest.mark.parametrize(
     ("codes", "vectors", "names", "message"),
     [
-        (CODES, np.zeros((1, 3)), ["a"], r"`vectors` must be codes of shape \(n, 2\)"),
+        (
+            CODES,
+            np.zeros((1, 3)),
+            ["a"],
+            r"`vectors` must hold .* of shape \(n, 2\)",
+        ),
         (CODES, np.zeros((2, 2)), ["a"], "1 names, 2 vectors"),
         (CODES, np.zeros((21, 2)), ["a"] * 21, "at most 20 directions"),
-        (CODES * np.nan, np.zeros((1, 2)), ["a"], "`codes` must be finite"),
-        (np.zeros((0, 2)), np.zeros((1, 2)), ["a"], r"Received: shape \(0, 2\)"),
+        (CODES * np.nan, np.zeros((1, 2)), ["a"], "`codes` must not hold NaN"),
+        (np.zeros((0, 2)), np.zeros((1, 2)), ["a"], r"Received: codes of shape \(0, 2\)"),
     ],
 )
 def test_directions_that_do_not_fit_are_told(codes, vectors, names, message):

@@ -152,16 +152,19 @@ def check_logits(decoder):
         )
 
 
-def check_codes(codes, name):
-    """Returns codes as a float32 array `(n, latent_dim)`.
+def check_codes(codes, name, code_shape=None):
+    """Returns codes as a float32 array `(n, *code_shape)`; `(n, latent_dim)` where that is `None`.
 
     Raises:
         ValueError: if they are not of that shape, none, or hold NaN or infinity.
     """
     codes = as_array(codes).astype("float32")
-    if codes.ndim != 2 or 0 in codes.shape:
+    fits = codes.ndim == 2 if code_shape is None else codes.shape[1:] == tuple(code_shape)
+    if not fits or 0 in codes.shape:
+        sizes = ["latent_dim"] if code_shape is None else code_shape
         raise ValueError(
-            f"Argument `{name}` must hold at least one code, of shape (n, latent_dim). "
+            f"Argument `{name}` must hold at least one code, of shape "
+            f"(n, {', '.join(map(str, sizes))}). "
             f"Received: {name} of shape {codes.shape}"
         )
     if not np.isfinite(codes).all():

@@ -17,6 +17,7 @@ from vae_keras.train_steps import without_gradients
 
 BATCH = 256  # images encoded at a time
 CHUNK = 2**22  # decoded values held at a time: memory does not grow with `num_samples`
+HOLE = 0.05  # from all images of the data, root mean squared per pixel: then a code is in a hole
 
 
 def elbo(vae, x, num_samples=1, seed=None):
@@ -264,7 +265,7 @@ def coverage(codes, num_neighbors=5, seed=0):
     return float(np.mean(nearest <= radius))
 
 
-def hole_fraction(model, z, codes, tolerance=0.05):
+def hole_fraction(model, z, codes, tolerance=HOLE):
     """Measures how many codes decode to an image that is like no image of the data.
 
     A code is in a hole where `hole_distances` is more than `tolerance`. The unit is that of the

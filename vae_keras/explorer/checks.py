@@ -2,26 +2,9 @@
 
 import numpy as np
 
+from vae_keras.checks import check_codes
+
 MOST = 20  # directions: as many sliders as one can look through
-
-
-def check_finite(array, name):
-    """Returns an array as float32, or raises `ValueError` where it holds NaN or infinity."""
-    array = np.asarray(array, "float32")
-    if not np.isfinite(array).all():
-        raise ValueError(f"Argument `{name}` must be finite. Received: NaN or infinity")
-    return array
-
-
-def check_codes(codes, code_shape, name="codes"):
-    """Returns codes as float32, or raises `ValueError` unless they are `(n, *code_shape)`."""
-    codes = check_finite(codes, name)
-    if codes.shape[1:] != tuple(code_shape) or not len(codes):
-        raise ValueError(
-            f"Argument `{name}` must be codes of shape (n, {', '.join(map(str, code_shape))}), "
-            f"as the decoder takes them. Received: shape {codes.shape}"
-        )
-    return codes
 
 
 def check_plane(codes, labels, class_names, models):
@@ -56,7 +39,7 @@ def check_plane(codes, labels, class_names, models):
 
 def check_directions(vectors, names, code_shape):
     """Returns vectors as float32, or raises `ValueError` unless they are named directions."""
-    vectors = check_codes(vectors, code_shape, "vectors")
+    vectors = check_codes(vectors, "vectors", code_shape)
     if len(names) != len(vectors):
         raise ValueError(
             "Argument `names` must hold one name for each vector. "

@@ -1,7 +1,6 @@
 // The decoder in the browser: reads an exported model, runs it, and lets one move through its codes.
 // One module for a saved file, for a notebook's frame and, as an anywidget, for JupyterLab.
 
-const HOLE = 0.05; // as in the notebooks: root mean squared difference, per pixel
 const NEIGHBOURS = 10;
 const PRIOR = Math.sqrt(-2 * Math.log(0.05)); // the circle that holds 95 % of the draws from N(0, I)
 const STEPS = 48; // of a walk, pictures
@@ -67,45 +66,29 @@ function dense({ shape, data }, { units, activation }, [kernel, bias]) {
   return { shape: [...shape.slice(0, -1), units], data: activated(out, activation) };
 }
 
-function convolution({ shape, data }, { size, filters, stride, before, out: [height, width], activation }, [kernel, bias]) {
+// A convolution, or the same steps from its output to its input: a transposed one, whose kernel is
+// exported with the outputs last, too. The places a stride apart are those of the smaller image.
+function convolved({ shape, data }, { size, filters, stride, before, out: to, activation }, [kernel, bias], isTransposed) {
   const [rows, columns, channels] = shape;
-  const out = filled(height * width * filters, bias);
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++)
+  const [apart, all] = isTransposed ? [[rows, columns], to] : [to, [rows, columns]];
+  const out = filled(to[0] * to[1] * filters, bias);
+  for (let y = 0; y < apart[0]; y++)
+    for (let x = 0; x < apart[1]; x++)
       for (let ky = 0; ky < size[0]; ky++) {
         const row = y * stride[0] + ky - before[0];
-        if (row < 0 || row >= rows) continue;
+        if (row < 0 || row >= all[0]) continue;
         for (let kx = 0; kx < size[1]; kx++) {
           const column = x * stride[1] + kx - before[1];
-          if (column < 0 || column >= columns) continue;
-          const from = (row * columns + column) * channels;
+          if (column < 0 || column >= all[1]) continue;
+          const [near, far] = [y * apart[1] + x, row * all[1] + column];
+          const from = (isTransposed ? near : far) * channels;
+          const into = (isTransposed ? far : near) * filters;
           const at = (ky * size[1] + kx) * channels * filters;
           for (let channel = 0; channel < channels; channel++)
-            addScaled(out, (y * width + x) * filters, kernel, at + channel * filters, filters, data[from + channel]);
+            addScaled(out, into, kernel, at + channel * filters, filters, data[from + channel]);
         }
       }
-  return { shape: [height, width, filters], data: activated(out, activation) };
-}
-
-// Its kernel is exported with the outputs last, as that of a convolution.
-function transposed({ shape, data }, { size, filters, stride, before, out: [height, width], activation }, [kernel, bias]) {
-  const [rows, columns, channels] = shape;
-  const out = filled(height * width * filters, bias);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      for (let ky = 0; ky < size[0]; ky++) {
-        const y = row * stride[0] + ky - before[0];
-        if (y < 0 || y >= height) continue;
-        for (let kx = 0; kx < size[1]; kx++) {
-          const x = column * stride[1] + kx - before[1];
-          if (x < 0 || x >= width) continue;
-          const from = (row * columns + column) * channels;
-          const at = (ky * size[1] + kx) * channels * filters;
-          for (let channel = 0; channel < channels; channel++)
-            addScaled(out, (y * width + x) * filters, kernel, at + channel * filters, filters, data[from + channel]);
-        }
-      }
-  return { shape: [height, width, filters], data: activated(out, activation) };
+  return { shape: [...to, filters], data: activated(out, activation) };
 }
 
 function permuted({ shape, data }, { dims }) {
@@ -143,8 +126,8 @@ function concatenated(tensors) {
 
 const LAYERS = {
   Dense: ([tensor], config, weights) => dense(tensor, config, weights),
-  Conv2D: ([tensor], config, weights) => convolution(tensor, config, weights),
-  Conv2DTranspose: ([tensor], config, weights) => transposed(tensor, config, weights),
+  Conv2D: ([tensor], config, weights) => convolved(tensor, config, weights, false),
+  Conv2DTranspose: ([tensor], config, weights) => convolved(tensor, config, weights, true),
   Reshape: ([{ data }], { shape }) => ({ shape, data }),
   Permute: ([tensor], config) => permuted(tensor, config),
   Concatenate: (tensors) => concatenated(tensors),
@@ -212,8 +195,8 @@ function walk(from, to, visit) {
 // ---- The plane: maps of codes, and what the decoder draws where the pointer is
 
 class PlaneMap {
-  constructor({ name, codes, labels, limits, model }, classNames, colors) {
-    Object.assign(this, { name, labels, limits, classNames, colors, point: [0, 0] });
+  constructor({ name, codes, labels, limits, model }, { classNames, colors, hole }) {
+    Object.assign(this, { name, labels, limits, classNames, colors, hole, point: [0, 0] });
     this.codes = float32(codes);
     this.decoder = new Decoder(model);
     this.canvas = element("canvas", {
@@ -318,7 +301,7 @@ class PlaneMap {
   }
 
   isHole(image) {
-    return this.distance(image) > HOLE;
+    return this.distance(image) > this.hole;
   }
 
   nearestClass([x, y]) {
@@ -332,14 +315,14 @@ class PlaneMap {
   describe(point, image) {
     const away = this.distance(image);
     const prior = Math.exp(-(point[0] ** 2 + point[1] ** 2) / 2);
-    const hole = away > HOLE ? "a hole: it draws this for no garment" : "no hole";
+    const hole = away > this.hole ? "a hole: it draws this for no garment" : "no hole";
     return `z = (${point.map((value) => value.toFixed(2)).join(", ")}). ${this.nearestClass(point)}. ` +
       `Density of the prior: ${percent(prior)} of its peak. ${away.toFixed(3)} from the nearest picture of a garment: ${hole}.`;
   }
 }
 
 function plane(data, root) {
-  const maps = data.panels.map((panel) => new PlaneMap(panel, data.classNames, data.colors));
+  const maps = data.panels.map((panel) => new PlaneMap(panel, data));
   let mark = null;
   const button = (label, action) => element("button", { textContent: label, onclick: action });
   const every = (code) => maps.forEach((map) => map.moveTo(code));

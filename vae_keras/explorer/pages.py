@@ -2,15 +2,14 @@
 
 import numpy as np
 
+from vae_keras.checks import check_codes
+from vae_keras.evaluation import HOLE
 from vae_keras.explorer import checks
 from vae_keras.explorer.export import export_decoder, text_of
 from vae_keras.explorer.page import Page
+from vae_keras.palette import COLORS
 
 MOST_CODES = 2_000  # dots of a map: each is decoded in the browser, to find the holes
-COLORS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
 
 
 def plane(models, codes, labels, class_names):
@@ -46,11 +45,12 @@ def plane(models, codes, labels, class_names):
             "name": name,
             "model": export_decoder(model),
             "labels": np.asarray(labels)[:MOST_CODES].tolist(),
-            **_placed(checks.check_codes(codes[name], (2,))),
+            **_placed(check_codes(codes[name], f"codes[{name!r}]", (2,))),
         }
         for name, model in models.items()
     ]
-    data = {"kind": "plane", "panels": panels, "classNames": list(class_names), "colors": COLORS}
+    data = {"kind": "plane", "panels": panels, "classNames": list(class_names)}
+    data |= {"colors": COLORS, "hole": HOLE}
     return Page(data, "Latent spaces", height=900)
 
 
@@ -93,14 +93,14 @@ def attributes(vae, codes, vectors, names, measured=None, samples=None):
     shape = model["codeShape"]
     vectors = checks.check_directions(vectors, names, shape)
     drawn = {
-        name: text_of(checks.check_codes(some, shape, f"samples[{name!r}]"), "float32")
+        name: text_of(check_codes(some, f"samples[{name!r}]", shape), "float32")
         for name, some in (samples or {}).items()
     }
     data = {
         "kind": "attributes",
         "name": "model",
         "model": model,
-        "codes": text_of(checks.check_codes(codes, shape)[:MOST_CODES], "float32"),
+        "codes": text_of(check_codes(codes, "codes", shape)[:MOST_CODES], "float32"),
         "vectors": text_of(vectors, "float32"),
         "names": list(names),
         "measured": {name: list(map(float, pair)) for name, pair in (measured or {}).items()},

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from vae_keras.plots.style import COLORS, NORMAL, SMALL, new_figure
+from vae_keras.plots.style import COLORS, NORMAL, SMALL, WIDTH, new_figure
 
 CHART = (6.4, 3.8)  # inches
 GAP = 0.16  # inches between two labels, one above the other
@@ -80,7 +80,7 @@ def curve_panels(panels, x_label, y_label, title=None):
         y_label: String.
         title: String, above all.
     """
-    size = (min(2.3 * len(panels) + 0.4, 9.4), 3.4)
+    size = (min(2.3 * len(panels) + 0.4, WIDTH), 3.4)
     figure, axes = new_figure(1, len(panels), figsize=size, squeeze=False, sharex=True, sharey=True)
     for (name, lines), ax in zip(panels.items(), axes[0], strict=True):
         for color, (label, (x, y)) in zip(COLORS * len(lines), lines.items(), strict=False):
@@ -104,7 +104,7 @@ def heat_maps(panels, names, title=None):
         title: String, above all.
     """
     figure, axes = new_figure(
-        1, len(panels), figsize=(min(3.7 * len(panels) + 2.0, 9.4), 4.6), squeeze=False
+        1, len(panels), figsize=(min(3.7 * len(panels) + 2.0, WIDTH), 4.6), squeeze=False
     )
     for (name, matrix), ax in zip(panels.items(), axes[0], strict=True):
         shown = ax.imshow(matrix, cmap="RdBu_r", vmin=-1.0, vmax=1.0, interpolation="nearest")
@@ -123,7 +123,7 @@ def bars(categories, groups, y_label, title=None):
     A bar starts at zero, so it is for shares and counts; where the zero is not
     the point, see `dots`.
     """
-    figure, ax = new_figure(figsize=(min(max(CHART[0], 0.75 * len(categories)), 9.4), 3.6))
+    figure, ax = new_figure(figsize=(min(max(CHART[0], 0.75 * len(categories)), WIDTH), 3.6))
     width = 0.8 / len(groups)
     positions = np.arange(len(categories))
     for index, (label, values) in enumerate(groups.items()):

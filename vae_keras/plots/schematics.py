@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Polygon
 
-from vae_keras.plots.style import COLORS, NORMAL, SMALL, new_figure
+from vae_keras.plots.style import COLORS, NORMAL, SMALL, WIDTH, new_figure
 
 ENCODER, DECODER, CODE, NOISE, GRADIENT = (COLORS[index] for index in (0, 1, 4, 3, 2))
 PALE = 0.72  # how much of a fill is white
@@ -103,7 +103,7 @@ def variational_autoencoder(
             through the code to mean and deviation, and not to the noise.
         title: String, above all.
     """
-    figure, ax = _canvas(9.4, 3.5, title)
+    figure, ax = _canvas(WIDTH, 3.5, title)
     pixels = "pixels" if image is None else f"{np.size(image):,} pixels"
     _picture(ax, (0.7, 2.0), image, pixels)
     _network(ax, (2.2, 2.0), "encoder", ENCODER, narrows=True)
@@ -203,7 +203,7 @@ def second_stage(code_shape, image=None, reconstruction=None, new=None, title=No
         title: String, above all.
     """
     shape = " \N{MULTIPLICATION SIGN} ".join(str(size) for size in code_shape)
-    figure, ax = _canvas(9.4, 4.1, title)
+    figure, ax = _canvas(WIDTH, 4.1, title)
     ax.text(0.1, 3.85, "first stage: a VAE learns the code", fontsize=NORMAL, color="0.3")
     _picture(ax, (0.9, 2.95), image, "image")
     _network(ax, (2.75, 2.95), "encoder", ENCODER, narrows=True)

@@ -6,22 +6,19 @@ import sys
 import matplotlib.figure
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
+
+from vae_keras import palette
 
 SHOWN = 96  # dots an inch, as a browser shows a figure: type of 9 points has 12 of them
 DPI = 2 * SHOWN  # as it is drawn, for screens with twice the dots
 PHOTO_DPI = SHOWN  # of faces: more dots would show no more of their 64 pixels
 PALETTE = 256  # colours in a saved picture without photographs: a third of the size
+SHADES = 64  # in one that is grey
 TILE = 0.85  # inches for one image
 WIDTH = 9.4  # inches that a notebook has room for
 SMALL, NORMAL, TITLE = 9, 10, 12  # points
-# Ten colours that colour-blind readers can tell apart as well as ten can be (Petroff, 2021).
-COLORS = tuple(
-    tuple(int(color[i : i + 2], 16) / 255 for i in (0, 2, 4))
-    for color in (
-        "3f90da", "ffa90e", "bd1f01", "94a4a2", "832db6",
-        "a96b59", "e76300", "b9ac70", "717581", "92dadd",
-    )
-)  # fmt: skip
+COLORS = tuple(to_rgb(color) for color in palette.COLORS)
 STYLE = {
     "font.size": NORMAL,
     "axes.titlesize": NORMAL,
@@ -92,10 +89,16 @@ def picture_of(figure):
     if is_photograph:
         picture.save(saved, format="jpeg", quality=70, optimize=True)
     else:
-        picture = picture.quantize(PALETTE, dither=Image.Dither.NONE)
+        colors = SHADES if _is_grey(picture) else PALETTE
+        picture = picture.quantize(colors, dither=Image.Dither.NONE)
         picture.save(saved, format="png", optimize=True)
     width, height = (round(dots * SHOWN / dpi) for dots in picture.size)
     return saved.getvalue(), is_photograph, {"width": width, "height": height}
+
+
+def _is_grey(picture):
+    red, green, blue = picture.split()
+    return red.tobytes() == green.tobytes() == blue.tobytes()
 
 
 def _as_png(figure):
