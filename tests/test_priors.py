@@ -103,3 +103,88 @@ def test_an_object_of_no_library_is_a_prior(images):
 def test_anything_else_is_refused():
     with pytest.raises(ValueError, match="`prior` must be a `Prior` or have methods"):
         VAE(*networks.dense((8, 8, 1)), prior="normal")
+
+
+def test_a_mixture_of_posteriors_agrees_with_scipy(images):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=priors.VampPrior(images[:5]))
+    means, log_vars = (to_numpy(part) for part in vae.encoder(images[:5]))
+    z = np.random.default_rng(0).normal(size=(7, 2)).astype("float32")
+    each = stats.norm.logpdf(z[:, None], means, np.exp(log_vars / 2)).sum(-1)
+    expected = np.logaddexp.reduce(each, axis=1) - np.log(5)
+    np.testing.assert_allclose(to_numpy(vae.prior.log_prob(z)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_of_a_large_mixture_all_components_count(images, monkeypatch):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=priors.VampPrior(images[:7]))
+    z = np.random.default_rng(0).normal(size=(7, 2)).astype("float32")
+    at_once = to_numpy(vae.prior.log_prob(z))
+    monkeypatch.setattr(priors, "MIXTURE_CHUNK", 6)  # three components of two numbers
+    np.testing.assert_allclose(to_numpy(vae.prior.log_prob(z)), at_once, rtol=1e-5)
+
+
+def test_a_mixture_is_drawn_from_all_its_components(images):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=priors.VampPrior(images[:2]))
+    vae.encoder.get_layer("z_log_var").bias.assign([-8.0, -8.0])
+    means, log_vars = (to_numpy(part) for part in vae.encoder(images[:2]))
+    draws = to_numpy(vae.prior.sample(400, seed=1))
+    nearest = np.argmin(np.linalg.norm(draws[:, None] - means, axis=-1), axis=1)
+    assert 0.4 < nearest.mean() < 0.6
+    standardized = (draws - means[nearest]) / np.exp(log_vars[nearest] / 2)
+    assert 0.9 < standardized.std() < 1.1
+    np.testing.assert_array_equal(draws, to_numpy(vae.prior.sample(400, seed=1)))
+
+
+def test_pseudo_inputs_are_trained_within_their_bounds_and_kept(images, tmp_path):
+    encoder, decoder = networks.dense((8, 8, 1), units=(4,))
+    vae = VAE(encoder, decoder, prior=priors.VampPrior(images[:6]))
+    assert len(vae.trainable_variables) == len(encoder.weights) + len(decoder.weights) + 1
+    vae.compile(keras.optimizers.Adam(0.05))
+    vae.fit(images, epochs=3, verbose=0)
+    assert np.abs(to_numpy(vae.prior.pseudo_inputs) - images[:6]).max() > 0.01
+    vae.prior.pseudo_inputs.assign(vae.prior.pseudo_inputs * 0 + 7.0)
+    ones = to_numpy(encoder(np.ones((6, 8, 8, 1), "float32"))[0])
+    np.testing.assert_allclose(to_numpy(vae.prior.components()[0]), ones, rtol=1e-5)
+    vae.save(tmp_path / "vae.keras")
+    for copy in (keras.saving.load_model(tmp_path / "vae.keras"), keras.models.clone_model(vae)):
+        assert copy.prior.encoder is copy.encoder
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    np.testing.assert_array_equal(copy.generate(3, seed=1), vae.generate(3, seed=1))
+
+
+def test_the_mixture_lowers_the_divergence(images):
+    parts = networks.dense((8, 8, 1), units=(4,))
+    parts[0].get_layer("z_log_var").bias.assign([-4.0, -4.0])
+    z = [to_numpy(part) for part in parts[0](images)]
+    plain, mixed = VAE(*parts), VAE(*parts, prior=priors.VampPrior(images))
+    draws = z[0] + np.exp(z[1] / 2) * np.random.default_rng(0).normal(size=z[0].shape)
+    of_plain, of_mixed = (
+        to_numpy(model.prior(*z, draws.astype("float32"))).mean() for model in (plain, mixed)
+    )
+    # What a mixture of these very posteriors leaves is information, at most log n.
+    assert of_mixed < min(of_plain, np.log(len(images)) + 0.1)
+
+
+@pytest.mark.parametrize("given", [0, np.zeros((0, 8, 8, 1))])
+def test_a_mixture_of_nothing_is_refused(given):
+    with pytest.raises(ValueError, match="`pseudo_inputs` must be one image or more"):
+        priors.VampPrior(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((3, 8, 8)), "must be images of shape"),
+        (np.full((3, 8, 8, 1), np.nan), "NaN"),
+        (np.full((3, 8, 8, 1), 3.0), r"values in \[0.0, 1.0\]"),
+    ],
+)
+def test_pseudo_inputs_are_images_as_the_encoder_takes_them(given, message):
+    with pytest.raises(ValueError, match=message):
+        VAE(*networks.dense((8, 8, 1), units=(4,)), prior=priors.VampPrior(given))
+
+
+def test_a_mixture_belongs_to_one_model(images):
+    prior = priors.VampPrior(3)
+    VAE(*networks.dense((8, 8, 1), units=(4,)), prior=prior)
+    with pytest.raises(ValueError, match="of this model's own"):
+        VAE(*networks.dense((8, 8, 1), units=(4,)), prior=prior)

@@ -141,6 +141,7 @@ class VAE(EncoderDecoder):
     ):
         super().__init__(encoder, decoder, likelihood, **kwargs)
         self.prior = priors.get(prior)
+        self.prior.attach(encoder)
         self.seed = seed
         self.sampling = Sampling(seed, dtype=self.dtype_policy)
         # A variable, so that a compiled step reads it anew, and not tracked: it is no weight.

@@ -5,7 +5,10 @@ import math
 import keras
 from keras import ops
 
+from vae_keras.checks import check_images
 from vae_keras.losses import in_full_precision, kl_per_dimension, sum_per_example, weigh
+
+MIXTURE_CHUNK = 2**12  # numbers of a mixture compared with each code at a time
 
 
 def log_normal(z, z_mean, z_log_var):
@@ -37,6 +40,9 @@ class Prior(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
+
+    def attach(self, encoder):
+        """Called by the `VAE` with its encoder, for a prior that is made of posteriors."""
 
     def call(self, z_mean, z_log_var, z):
         return sum_per_example(log_normal(z, z_mean, z_log_var)) - self.log_prob(z)
@@ -73,6 +79,89 @@ class StandardNormal(Prior):
 
     def sample(self, n, seed=None):
         return keras.random.normal((n, *self.code_shape), seed=seed)
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class VampPrior(Prior):
+    """A mixture of the encoder's posteriors, of images that are learned.
+
+    `p(z) = mean_k q(z|u_k)`, where the pseudo-inputs `u_k` are trained with the
+    model (Tomczak & Welling, 2018). It follows the aggregated posterior, for
+    which the KL divergence is least, at the price of encoding all of them in
+    each step.
+
+    Args:
+        pseudo_inputs: Array `(k, ...)` of images to begin with; or an
+            integer, how many to begin at random within the bounds.
+        bounds: Pair of numbers, where pseudo-inputs are cut; `None` where
+            images have none.
+
+    Raises:
+        ValueError: if `pseudo_inputs` are none, or not images as the encoder
+            of the `VAE` takes them.
+
+    Example:
+
+    >>> vae = VAE(*networks.dense(latent_dim=2), prior=VampPrior(x_train[:100]))
+    """
+
+    def __init__(self, pseudo_inputs=500, bounds=(0.0, 1.0), **kwargs):
+        super().__init__(**kwargs)
+        self.bounds = None if bounds is None else tuple(bounds)
+        self.count = pseudo_inputs if isinstance(pseudo_inputs, int) else len(pseudo_inputs)
+        self._start = None if isinstance(pseudo_inputs, int) else pseudo_inputs
+        if self.count < 1:
+            raise ValueError(
+                f"Argument `pseudo_inputs` must be one image or more. Received: {self.count}"
+            )
+
+    def attach(self, encoder):
+        if self.built:
+            raise ValueError(
+                "Argument `prior` must be a `VampPrior` of this model's own: its mixture is made "
+                "of the posteriors of the encoder that it has already."
+            )
+        image_shape = tuple(encoder.inputs[0].shape[1:])
+        initializer = keras.initializers.RandomUniform(*(self.bounds or (-1.0, 1.0)))
+        if self._start is not None:
+            check_images(self._start, "pseudo_inputs", image_shape, self.bounds)
+            initializer = keras.initializers.Constant(self._start)
+        self.encoder = encoder
+        self.pseudo_inputs = self.add_weight(
+            shape=(self.count, *image_shape), initializer=initializer, name="pseudo_inputs"
+        )
+
+    def components(self):
+        """Returns `(z_mean, z_log_var)` of the mixture's components, `(k, ...)` each."""
+        images = ops.convert_to_tensor(self.pseudo_inputs)
+        if self.bounds is not None:
+            images = ops.clip(images, *self.bounds)
+        return tuple(in_full_precision(part) for part in self.encoder(images))
+
+    def log_prob(self, z):
+        codes, *components = (
+            ops.reshape(part, (-1, math.prod(part.shape[1:])))
+            for part in (in_full_precision(z), *self.components())
+        )
+        at_once = max(1, MIXTURE_CHUNK // codes.shape[1])
+        log_p = [
+            ops.sum(log_normal(codes[:, None], *(c[None, i : i + at_once] for c in components)), -1)
+            for i in range(0, self.count, at_once)
+        ]
+        return ops.logsumexp(ops.concatenate(log_p, axis=1), axis=1) - math.log(self.count)
+
+    def sample(self, n, seed=None):
+        seeds = keras.random.SeedGenerator(seed)
+        chosen = keras.random.randint((n,), 0, self.count, seed=seeds)
+        z_mean, z_log_var = (ops.take(part, chosen, axis=0) for part in self.components())
+        return z_mean + ops.exp(z_log_var / 2) * keras.random.normal(z_mean.shape, seed=seeds)
+
+    def get_build_config(self):
+        return None  # what is loaded is built by its model, once that has attached its encoder
+
+    def get_config(self):
+        config = {"pseudo_inputs": self.count, "bounds": self.bounds}
+        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")

@@ -1,0 +1,284 @@
+"""Likelihoods of Fashion-MNIST beside published ones, in nats.
+
+    python benchmarks/published.py                      # all rows, three seeds: hours on two cores
+    python benchmarks/published.py --rows vae --seeds 0
+    python benchmarks/published.py --output runs/published --rows vae vamp   # goes on if stopped
+
+The setting of Norouzi et al. (2020, "Exemplar VAE", table 2): 50,000 images to
+train with, each pixel drawn anew with its grey value as probability at every
+step; a fixed draw of the 10,000 test images, and -log p(x) estimated by
+importance sampling with 5,000 samples each. The models are in
+`published_models.py`. The other 10,000 training images, from which the
+published runs chose when to stop, are looked at for the curve alone: a recipe
+has its number of epochs. A model is saved as it is trained, and a run that was
+stopped goes on from there.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import math
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import published_models as models
+from keras import ops
+
+from vae_keras import datasets
+from vae_keras.losses import sum_per_example
+from vae_keras.optimizers import FusedAdam, warmup_and_cosine
+from vae_keras.priors import log_normal
+from vae_keras.training import checkpoint
+
+SECONDS_UNSAVED = 60
+CODES_AT_ONCE = 2**15
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A model, how it is trained, and what is published.
+
+    Attributes:
+        make: Function of a seed and the training images that returns the VAE.
+        epochs: Integer.
+        published: String, nats and for what.
+        batch_size: Integer.
+        peak: Float, the learning rate after a tenth of the steps.
+        beta_epochs: Integer, in which beta rises to 1.
+    """
+
+    make: Callable
+    epochs: int
+    published: str = ""
+    batch_size: int = 500
+    peak: float = 2e-3
+    beta_epochs: int = 60
+
+
+ROWS = {
+    "vae": Row(models.plain, 400, "228.70 ± 0.15"),
+    "vae, residual": Row(models.wide, 150, "", beta_epochs=50),
+    "vamp": Row(models.vamp, 300, "227.35"),
+    "vamp, residual": Row(models.wide_vamp, 150, "", beta_epochs=50),
+    "two levels": Row(models.hierarchical, 300, "227.37"),
+    "two levels, convolutional": Row(models.convolutional, 150, "225.38"),
+    "iwae 5": Row(models.importance_weighted(5), 400),
+    "iwae 50": Row(models.importance_weighted(50), 400),
+}
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a training has come, kept beside the model.
+
+    Attributes:
+        seed: Integer.
+        history: List of dicts, the logs of each epoch, with the seconds so far.
+    """
+
+    seed: int
+    history: list = dataclasses.field(default_factory=list)
+
+    @property
+    def seconds(self):
+        return self.history[-1]["seconds"] if self.history else 0.0
+
+
+def load(count):
+    """Returns grey images to train and to validate with, and black and white ones to test with."""
+    (x_train, _), (x_test, _) = datasets.load_fashion_mnist()
+    x_train, x_validate = x_train[:-10_000], x_train[-10_000:]
+    drawn = (np.random.default_rng(0).random(x_test.shape) < x_test).astype("float32")
+    return x_train[:count], x_validate[:count], drawn[:count]
+
+
+class Batches(keras.utils.PyDataset):
+    """Whole batches of images, in an order that seed and epoch decide."""
+
+    def __init__(self, images, batch_size, seed, epoch):
+        super().__init__()
+        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, epoch
+        self._shuffle()
+
+    def _shuffle(self):
+        self.order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.images))
+
+    def __len__(self):
+        return len(self.images) // self.batch_size
+
+    def __getitem__(self, index):
+        start = index * self.batch_size
+        return (self.images[self.order[start : start + self.batch_size]],)
+
+    def on_epoch_end(self):
+        self.epoch += 1
+        self._shuffle()
+
+
+class Course(keras.callbacks.Callback):
+    """Raises beta, keeps the history, and saves the model now and then."""
+
+    def __init__(self, row, progress, path, validation):
+        super().__init__()
+        self.row, self.progress, self.path, self.validation = row, progress, path, validation
+        self.before, self.saved = progress.seconds, time.monotonic()
+
+    def on_train_begin(self, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.beta = min(1.0, (epoch + 1) / self.row.beta_epochs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self.before + time.perf_counter() - self.start
+        logs = {name: float(value) for name, value in logs.items()}
+        is_last = epoch + 1 == self.row.epochs
+        if is_last or (epoch + 1) % 50 == 0:
+            logs["validation"] = self._validate()
+        self.progress.history.append({"epoch": epoch + 1, "seconds": seconds, **logs})
+        if is_last or time.monotonic() - self.saved > SECONDS_UNSAVED:
+            checkpoint.save(self.model, self.path, self.progress)
+            self.saved = time.monotonic()
+        # What is looked at and saved is not training.
+        self.start += time.perf_counter() - self.start + self.before - seconds
+
+    def _validate(self):
+        beta, self.model.beta = self.model.beta, 1.0
+        result = self.model.evaluate(self.validation, batch_size=500, verbose=0, return_dict=True)
+        self.model.beta = beta
+        return result["loss"]
+
+
+def read(path):
+    """Returns the model and its `Progress` from a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        progress = Progress(**json.loads(archive.read(checkpoint.ENTRY)))
+    return checkpoint.load_whole(path, str(path)), progress
+
+
+def train(row, seed, path, images, validation):
+    """Trains a row's model to its end, from where it was left; returns it and its `Progress`."""
+    keras.utils.set_random_seed(seed)
+    if checkpoint.is_whole(path):
+        vae, progress = read(path)
+    else:
+        vae, progress = row.make(seed, images), Progress(seed)
+        steps = row.epochs * (len(images) // row.batch_size)
+        vae.compile(FusedAdam(warmup_and_cosine(row.peak, steps)))
+    done = len(progress.history)
+    if done < row.epochs:
+        batches = Batches(images, row.batch_size, seed, done)
+        course = Course(row, progress, path, validation)
+        vae.fit(batches, initial_epoch=done, epochs=row.epochs, callbacks=[course], verbose=0)
+    return vae, progress
+
+
+class LogWeights(keras.Model):
+    """`log mean_k p(x|z_k) p(z_k) / q(z_k|x)` of as many samples as one batch holds."""
+
+    def __init__(self, vae, num_samples):
+        super().__init__()
+        self.vae, self.num_samples = vae, num_samples
+
+    def call(self, x):
+        repeated = ops.repeat(x, self.num_samples, axis=0)
+        # Of two levels the posterior of the lower depends on the sample of the upper: so each
+        # sample is drawn by the model itself.
+        parameters, z_mean, z_log_var, z, *_ = self.vae(repeated, training=False)
+        log_q = sum_per_example(log_normal(z, z_mean, z_log_var))
+        log_weights = self.vae.likelihood(repeated, parameters) + self.vae.prior.log_prob(z) - log_q
+        log_weights = ops.reshape(log_weights, (-1, self.num_samples))
+        return ops.logsumexp(log_weights, axis=1) - math.log(self.num_samples)
+
+
+def in_full_float32():
+    """Returns a context in which JAX rounds no factor of a matrix product, as it does on a GPU."""
+    if keras.backend.backend() != "jax":
+        return contextlib.nullcontext()
+    import jax
+
+    return jax.default_matmul_precision("highest")
+
+
+def log_likelihood(vae, x, num_samples, at_once=250):
+    """Returns the estimate of `log p(x)` of each image, `(n,)`, in nats."""
+    rounds = math.ceil(num_samples / at_once)
+    weights = LogWeights(vae, math.ceil(num_samples / rounds))
+    batch = max(1, CODES_AT_ONCE // weights.num_samples)
+    with in_full_float32():
+        drawn = [weights.predict(x, batch_size=batch, verbose=0) for _ in range(rounds)]
+    return np.logaddexp.reduce(np.asarray(drawn, "float64"), axis=0) - math.log(rounds)
+
+
+def measure(name, row, seed, arguments, data):
+    """Trains and evaluates one model; returns what is kept of it."""
+    images, validation, test = data
+    path = Path(arguments.output) / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}.keras"
+    vae, progress = train(row, seed, path, images, validation)
+    start = time.perf_counter()
+    values = log_likelihood(vae, test[: arguments.test_images], arguments.samples)
+    result = {
+        "row": name,
+        "seed": seed,
+        "nats": -float(values.mean()),
+        "error": float(values.std(ddof=1) / math.sqrt(len(values))),
+        "seconds": progress.seconds,
+        "epochs": len(progress.history),
+        "evaluation": time.perf_counter() - start,
+        "history": progress.history,
+    }
+    path.with_suffix(".json").write_text(json.dumps(result))
+    print(
+        f"{name}, seed {seed}: {result['nats']:.2f} nats (± {result['error']:.2f} over images), "
+        f"{result['epochs']} epochs, {result['seconds']:.0f} s",
+        flush=True,
+    )
+    return result
+
+
+def report(results):
+    """Prints a line for each row: mean over the seeds, and their standard error."""
+    print(f"\n{'-log p(x), nats':<30}{'here':>16}{'published':>16}{'epochs':>8}{'seconds':>9}")
+    for name, row in ROWS.items():
+        some = [result for result in results if result["row"] == name]
+        if not some:
+            continue
+        nats = np.array([result["nats"] for result in some])
+        error = nats.std(ddof=1) / math.sqrt(len(nats)) if len(nats) > 1 else math.nan
+        seconds = np.median([result["seconds"] for result in some])
+        here = f"{nats.mean():.2f} ± {error:.2f}"
+        print(f"{name:<30}{here:>16}{row.published:>16}{row.epochs:>8}{seconds:>9.0f}")
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, help="of each row, for a short run")
+    parser.add_argument("--images", type=int, help="of each split, for a short run")
+    parser.add_argument("--test-images", type=int, help="how many of them are evaluated")
+    parser.add_argument("--samples", type=int, default=5000, help="for each test image")
+    parser.add_argument("--output", default="runs/published", help="folder of the models")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse()
+    Path(arguments.output).mkdir(parents=True, exist_ok=True)
+    data = load(arguments.images)
+    results = []
+    for name in arguments.rows:
+        row = ROWS[name]
+        if arguments.epochs:
+            row = dataclasses.replace(row, epochs=arguments.epochs)
+        results += [measure(name, row, seed, arguments, data) for seed in arguments.seeds]
+    report(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The models of `published.py`, each made of the package's public parts."""
+
+import math
+
+import keras
+from digits import gated
+from keras import layers, ops
+
+from vae_keras import VAE, kl_divergence
+from vae_keras.losses import sum_per_example
+from vae_keras.priors import Prior, StandardNormal, VampPrior, log_normal
+from vae_keras.sampling import KeepsNoise
+
+IMAGE_SHAPE = (28, 28, 1)
+registered = keras.saving.register_keras_serializable(package="benchmarks")
+
+
+@registered
+class Binarized(KeepsNoise, VAE):
+    """A VAE that draws each pixel anew in every step, on with a probability of its grey value.
+
+    An image that is black and white already stays as it is.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
+
+    def call(self, x, training=None):
+        binary = ops.cast(keras.random.uniform(ops.shape(x), seed=self.seed_generator) < x, x.dtype)
+        return (*self.outputs_of(binary, training), binary)
+
+    def outputs_of(self, binary, training):
+        """Returns what `VAE.call` does, of black and white images."""
+        return super().call(binary, training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(y_pred[4], None, y_pred, sample_weight, training)
+
+
+@registered
+class ImportanceWeighted(Binarized):
+    """Trained on the tighter bound of several samples (Burda et al., 2016)."""
+
+    def __init__(self, *args, num_samples=5, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.num_samples = num_samples
+
+    def call(self, x, training=None):
+        return super().call(ops.repeat(x, self.num_samples, axis=0) if training else x, training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if not training:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        parameters, *posterior, binary = y_pred
+        ratio = Prior.call(self.prior, *posterior)  # estimated by the sample, as the bound asks for
+        log_weights = self.likelihood(binary, parameters) - self.beta_variable * ratio
+        log_weights = ops.reshape(log_weights, (-1, self.num_samples))
+        bounds = ops.logsumexp(log_weights, axis=1) - math.log(self.num_samples)
+        return -ops.mean(bounds)
+
+    def get_config(self):
+        return {**super().get_config(), "num_samples": self.num_samples}
+
+
+@registered
+class TwoLevels(Binarized):
+    """Codes of two levels, `z = [z1, z2]`, drawn from `q(z2|x)` and then `q(z1|x, z2)`.
+
+    The encoder returns what `lower` takes beside `z2`, and the posterior of `z2`.
+    """
+
+    def __init__(self, encoder, decoder, lower, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        self.lower = lower
+
+    def outputs_of(self, binary, training):
+        features, *upper = self.encoder(binary, training=training)
+        z2 = self.sampling(upper)
+        lower = self.lower([features, z2], training=training)
+        posterior = [ops.concatenate(pair, axis=1) for pair in zip(lower, upper, strict=True)]
+        z = ops.concatenate([self.sampling(lower), z2], axis=1)
+        return self.decoder(z, training=training), *posterior, z
+
+    def get_config(self):
+        return {**super().get_config(), "lower": keras.saving.serialize_keras_object(self.lower)}
+
+
+@registered
+class TwoLevelPrior(Prior):
+    """`p(z2) p(z1|z2)`: the network returns mean and log-variance of `z1`."""
+
+    def __init__(self, network, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+        self.upper = StandardNormal()
+        self.size = network.inputs[0].shape[1]
+
+    def build(self, input_shape):
+        self.upper.build((None, self.size))
+
+    def call(self, z_mean, z_log_var, z):
+        # Both divergences in closed form: that of z1 is one to N(0, I) in units of p(z1|z2).
+        (mean1, mean2), (log_var1, log_var2), (_, z2) = map(self._split, (z_mean, z_log_var, z))
+        mean, log_var = self.network(z2)
+        standardized = (mean1 - mean) * ops.exp(-log_var / 2)
+        return kl_divergence(standardized, log_var1 - log_var) + self.upper(mean2, log_var2)
+
+    def log_prob(self, z):
+        z1, z2 = self._split(z)
+        return sum_per_example(log_normal(z1, *self.network(z2))) + self.upper.log_prob(z2)
+
+    def sample(self, n, seed=None):
+        seeds = keras.random.SeedGenerator(seed)
+        z2 = self.upper.sample(n, seeds)
+        mean, log_var = self.network(z2)
+        z1 = mean + ops.exp(log_var / 2) * keras.random.normal(mean.shape, seed=seeds)
+        return ops.concatenate([z1, z2], axis=1)
+
+    def _split(self, z):
+        return z[:, : -self.size], z[:, -self.size :]
+
+    def get_config(self):
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def two_gated(x, units=300):
+    return gated(gated(x, units), units)
+
+
+def gaussian(x, size=40):
+    return layers.Dense(size)(x), layers.Dense(size)(x)
+
+
+def image_of(x):
+    return layers.Reshape(IMAGE_SHAPE)(layers.Dense(math.prod(IMAGE_SHAPE))(x))
+
+
+def gated_networks():
+    """Returns the published encoder and decoder: two hidden layers of 300 gated units each."""
+    image, z = keras.Input(IMAGE_SHAPE), keras.Input((40,))
+    encoder = keras.Model(image, gaussian(two_gated(layers.Flatten()(image))))
+    return encoder, keras.Model(z, image_of(two_gated(z)))
+
+
+def residual(x, layer):
+    """A residual block: two layers, added to what goes in."""
+    y = layer()(layers.Activation("silu")(x))
+    return layers.Add()([x, layer()(layers.Activation("silu")(y))])
+
+
+def dense_trunk(x, units=512, blocks=2):
+    x = layers.Dense(units)(x)
+    for _ in range(blocks):
+        x = residual(x, lambda: layers.Dense(units))
+    return layers.Activation("silu")(x)
+
+
+def residual_networks():
+    """Returns networks of ours: residual blocks of 512 units."""
+    image, z = keras.Input(IMAGE_SHAPE), keras.Input((40,))
+    encoder = keras.Model(image, gaussian(dense_trunk(layers.Flatten()(image))))
+    return encoder, keras.Model(z, image_of(dense_trunk(z)))
+
+
+def two_levels(features_of, decoded, seed, size=40):
+    """Returns a `TwoLevels` of an encoder's trunk and of a decoder, gated networks between."""
+    image, z2 = keras.Input(IMAGE_SHAPE), keras.Input((size,))
+    features = features_of(image)
+    encoder = keras.Model(image, (features, *gaussian(features, size)))
+    given = keras.Input(features.shape[1:])
+    joined = layers.Concatenate()([given, layers.Dense(300)(z2)])
+    lower = keras.Model([given, z2], gaussian(gated(joined, 300), size))
+    prior = TwoLevelPrior(keras.Model(z2, gaussian(two_gated(z2), size)))
+    codes = keras.Input((2 * size,))
+    return TwoLevels(encoder, keras.Model(codes, decoded(codes)), lower, prior=prior, seed=seed)
+
+
+def convolved(image, channels=(48, 96)):
+    """Shrinks an image to 7 by 7 places by convolutions, and to 512 numbers."""
+    x = image
+    for count in channels:
+        x = layers.Conv2D(count, 4, strides=2, padding="same")(x)
+        for _ in range(2):
+            x = residual(x, lambda count=count: layers.Conv2D(count, 3, padding="same"))
+    x = layers.Flatten()(layers.Activation("silu")(x))
+    return layers.Dense(512, activation="silu")(x)
+
+
+def unconvolved(codes, channels=(96, 48, 24)):
+    """Grows an image from codes, by convolutions and channels that become pixels."""
+    x = layers.Dense(512, activation="silu")(codes)
+    x = layers.Reshape((7, 7, channels[0]))(layers.Dense(49 * channels[0])(x))
+    for index, count in enumerate(channels):
+        for _ in range(2 if index < 2 else 1):
+            x = residual(x, lambda count=count: layers.Conv2D(count, 3, padding="same"))
+        if index < 2:
+            x = layers.Conv2D(channels[index + 1] * 4, 3, padding="same")(x)
+            x = larger(x)
+    x = layers.Activation("silu")(x)
+    return layers.Conv2D(1, 3, padding="same")(x)
+
+
+def larger(x):
+    """Makes four pixels of each place's channels (Shi et al., 2016)."""
+    height, width, channels = x.shape[1:]
+    x = layers.Reshape((height, width, 2, 2, channels // 4))(x)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    return layers.Reshape((height * 2, width * 2, channels // 4))(x)
+
+
+def plain(seed, images):
+    return Binarized(*gated_networks(), seed=seed)
+
+
+def wide(seed, images):
+    return Binarized(*residual_networks(), seed=seed)
+
+
+def vamp(seed, images):
+    return Binarized(*gated_networks(), prior=VampPrior(images[:500]), seed=seed)
+
+
+def wide_vamp(seed, images):
+    return Binarized(*residual_networks(), prior=VampPrior(images[:500]), seed=seed)
+
+
+def importance_weighted(num_samples):
+    def make(seed, images):
+        return ImportanceWeighted(*gated_networks(), num_samples=num_samples, seed=seed)
+
+    return make
+
+
+def hierarchical(seed, images):
+    def features_of(image):
+        return two_gated(layers.Flatten()(image))
+
+    return two_levels(features_of, lambda codes: image_of(two_gated(codes)), seed)
+
+
+def convolutional(seed, images):
+    return two_levels(convolved, unconvolved, seed)
