@@ -30,6 +30,7 @@ import published_models as models
 from keras import ops
 
 from vae_keras import datasets
+from vae_keras.datasets import ImageBatches
 from vae_keras.losses import sum_per_example
 from vae_keras.optimizers import FusedAdam, warmup_and_cosine
 from vae_keras.priors import log_normal
@@ -97,41 +98,20 @@ def load(count):
     return x_train[:count], x_validate[:count], drawn[:count]
 
 
-class Batches(keras.utils.PyDataset):
-    """Whole batches of images, in an order that seed and epoch decide."""
-
-    def __init__(self, images, batch_size, seed, epoch):
-        super().__init__()
-        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, epoch
-        self._shuffle()
-
-    def _shuffle(self):
-        self.order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.images))
-
-    def __len__(self):
-        return len(self.images) // self.batch_size
-
-    def __getitem__(self, index):
-        start = index * self.batch_size
-        return (self.images[self.order[start : start + self.batch_size]],)
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self._shuffle()
-
-
 class Course(keras.callbacks.Callback):
     """Raises beta, keeps the history, and saves the model now and then."""
 
-    def __init__(self, row, progress, path, validation):
+    def __init__(self, row, progress, path, batches, validation):
         super().__init__()
-        self.row, self.progress, self.path, self.validation = row, progress, path, validation
+        self.row, self.progress, self.path = row, progress, path
+        self.batches, self.validation = batches, validation
         self.before, self.saved = progress.seconds, time.monotonic()
 
     def on_train_begin(self, logs=None):
         self.start = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.batches.set_epoch(epoch)
         self.model.beta = min(1.0, (epoch + 1) / self.row.beta_epochs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -172,9 +152,11 @@ def train(row, seed, path, images, validation):
         vae.compile(FusedAdam(warmup_and_cosine(row.peak, steps)))
     done = len(progress.history)
     if done < row.epochs:
-        batches = Batches(images, row.batch_size, seed, done)
-        course = Course(row, progress, path, validation)
-        vae.fit(batches, initial_epoch=done, epochs=row.epochs, callbacks=[course], verbose=0)
+        eight_bit = np.rint(255 * images).astype("uint8")
+        batches = ImageBatches(eight_bit, batch_size=row.batch_size, shuffle=True, seed=seed)
+        course = Course(row, progress, path, batches, validation)
+        options = {"shuffle": False, "verbose": 0}  # the batches have their order
+        vae.fit(batches, initial_epoch=done, epochs=row.epochs, callbacks=[course], **options)
     return vae, progress
 
 
