@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 # Of the repository, not of the package.
-LEFT_OUT = (".ci/", ".gitignore", "benchmarks/", "data/", "notebooks/", "requirements.txt")
+LEFT_OUT = (".ci/", ".github/", ".gitignore", "CITATION.cff", "CONTRIBUTING.md", "benchmarks/")
+LEFT_OUT += ("data/", "docs/", "notebooks/", "requirements.txt")
 MADE = ("PKG-INFO", "setup.cfg", "vae_keras.egg-info/")
 
 

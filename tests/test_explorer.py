@@ -22,17 +22,19 @@ SCRIPT = resources.files("vae_keras.explorer").joinpath("explorer.js").read_text
 def in_javascript(model, codes, tmp_path):
     """What the page's script decodes, an array like the codes' images."""
     (tmp_path / "explorer.mjs").write_text(SCRIPT, encoding="utf-8")
-    given = {"model": export_decoder(model), "codes": codes.reshape(len(codes), -1).tolist()}
+    model = export_decoder(model)
+    given = {"model": model, "codes": codes.reshape(len(codes), -1).tolist()}
     (tmp_path / "given.json").write_text(json.dumps(given))
     (tmp_path / "run.mjs").write_text(
         'import fs from "fs"; import { Decoder } from "./explorer.mjs";'
         'const { model, codes } = JSON.parse(fs.readFileSync("given.json"));'
         "const decoder = new Decoder(model);"
-        "console.log(JSON.stringify(codes.map((code) => Array.from(decoder.decode(code)))));"
+        'const file = fs.openSync("drawn", "w");'
+        "for (const code of codes) fs.writeSync(file, decoder.decode(code));"
     )
     command = [shutil.which("node"), "run.mjs"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    return np.array(json.loads(done.stdout)).reshape(len(codes), *export_decoder(model)["shape"])
+    subprocess.run(command, cwd=tmp_path, check=True)
+    return np.fromfile(tmp_path / "drawn", "<f4").reshape(len(codes), *model["shape"])
 
 
 def randomized(model):
@@ -80,15 +82,42 @@ def encoder_for(decoder):
     return keras.Model(image, layers.Dense(decoder.inputs[0].shape[-1])(layers.Flatten()(image)))
 
 
+def map_as_list():
+    """The faces' networks of notebook 07: a code that is a map, laid out as a list."""
+    encoder, decoder = networks.convolutional_map((64, 64, 3), channels=4)
+    row = keras.Input((256,))
+    encoder = keras.Model(encoder.input, [layers.Flatten()(part) for part in encoder.output])
+    return VAE(encoder, keras.Model(row, decoder(layers.Reshape((8, 8, 4))(row))), "gaussian")
+
+
+def linear_autoencoder():
+    """That of notebook 02."""
+    encoder = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(2)])
+    decoder = [keras.Input((2,)), layers.Dense(784), layers.Reshape((28, 28, 1))]
+    return Autoencoder(encoder, keras.Sequential(decoder), likelihoods.Gaussian(1.0))
+
+
+# Of the chapter: the garments' in 02 to 04 and 09, in 02, 05 and 06, in 08, the faces' in 07, those
+# of its laboratory, and the ones of the benchmark.
+CHAPTER = {
+    "garments": lambda: VAE(*networks.dense(latent_dim=2)),
+    "garments, autoencoder": lambda: Autoencoder(*networks.dense(variational=False)),
+    "garments, autoencoder of 20": lambda: Autoencoder(*networks.dense((28, 28, 1), 20, False)),
+    "garments, linear": linear_autoencoder,
+    "garments, two layers": lambda: VAE(*networks.dense(latent_dim=10, units=(256, 128))),
+    "garments, one layer": lambda: VAE(
+        *networks.dense(latent_dim=10, units=(256,)), "continuous_bernoulli"
+    ),
+    "garments, map": lambda: VAE(*networks.convolutional_map((28, 28, 1), 2, filters=(32,))),
+    "faces": map_as_list,
+    "faces, laboratory": lambda: VAE(*networks.convolutional((32, 32, 3), 64), "gaussian"),
+    "faces, 64 numbers": lambda: VAE(*networks.convolutional(), likelihood="gaussian"),
+}
 DECODERS = {
-    "dense": lambda: VAE(*networks.dense()),
     "dense, continuous Bernoulli": lambda: VAE(
         *networks.dense((4, 5, 1)), likelihood="continuous_bernoulli"
     ),
-    "convolutional": lambda: VAE(*networks.convolutional(), likelihood="gaussian"),
     "map": lambda: VAE(*networks.convolutional_map((32, 32, 3)), likelihood="gaussian"),
-    "map, grey": lambda: VAE(*networks.convolutional_map((28, 28, 1), 2, filters=(32,))),
-    "autoencoder": lambda: Autoencoder(*networks.dense(variational=False)),
     "sequential": lambda: Autoencoder(encoder_for(sequential_decoder()), sequential_decoder()),
     "branched": lambda: Autoencoder(
         encoder_for(branched_decoder()), branched_decoder(), likelihood="gaussian"
@@ -98,10 +127,10 @@ DECODERS = {
 
 
 @needs_node
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", [*CHAPTER, *DECODERS])
 def test_the_page_draws_what_keras_draws(name, tmp_path):
-    model = randomized(DECODERS[name]())
-    codes = np.random.default_rng(1).normal(size=(16, *model.decoder.inputs[0].shape[1:]))
+    model = randomized((CHAPTER | DECODERS)[name]())
+    codes = np.random.default_rng(1).normal(size=(256, *model.decoder.inputs[0].shape[1:]))
     drawn = in_javascript(model, codes, tmp_path)
     expected = model.decode(codes.astype("float32"))
     assert expected.std() > 0.05
@@ -130,6 +159,7 @@ def test_a_page_is_one_file_that_asks_for_nothing(tmp_path):
     assert panel["name"] == "a <b>"
     assert panel["labels"] == [0, 1, 2, 3, 4]
     assert page._repr_html_().startswith('<iframe title="Latent spaces" srcdoc="&lt;!DOCTYPE')
+    assert repr(page) == "<Page 'Latent spaces': save() writes it>"
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path):
@@ -232,3 +262,15 @@ def test_a_folder_without_a_model_is_told(tmp_path, capsys):
     assert explore.main([str(tmp_path)]) == 1
     assert f"There is no best.keras in {tmp_path}" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_page_of_a_run_that_cannot_be_written_is_told(tmp_path, capsys, monkeypatch):
+    page = explorer.plane({"a": small()}, {"a": CODES}, [0] * 3, ["x"])
+    monkeypatch.setattr("vae_keras.explorer.runs.page_of", lambda run: page)
+    (tmp_path / "file").write_text("")
+    output = tmp_path / "file" / "explorer.html"
+    assert explore.main([str(tmp_path), "--output", str(output)]) == 1
+    error = capsys.readouterr().err
+    assert str(tmp_path / "file") in error
+    assert "choose another place" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,11 +1,13 @@
 """The page in a real browser: the pointer, the keys, the picture; no network and no error."""
 
+import base64
+import re
 import shutil
 
 import numpy as np
 import pytest
 
-from vae_keras import VAE, Autoencoder, explorer, networks
+from vae_keras import VAE, Autoencoder, evaluation, explorer, networks
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_version]
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -42,7 +44,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(path.as_uri())
-        self.page.wait_for_function("window.vaeKeras")
+        self.page.wait_for_selector("[data-ready]")
 
     def decode(self, name, code):
         call = "([name, code]) => window.vaeKeras.decode(name, code)"
@@ -81,6 +83,7 @@ def test_a_plane_draws_what_lies_where_the_pointer_is(browser, tmp_path, context
     moved = words.inner_text()
     assert "z = (0.00, 0.00)" not in moved
     assert "nearest codes" in moved
+    assert words.locator(".hole, .none").count() == 1
     chart.focus()
     opened.page.keyboard.press("ArrowUp")
     assert words.inner_text() != moved
@@ -92,17 +95,62 @@ def test_the_buttons_of_a_plane_draw_and_walk(browser, tmp_path):
     _, page = make_plane()
     opened = Opened(browser, page, tmp_path / "plane.html")
     words = opened.page.locator(".words").first
+    walk = opened.page.get_by_role("button", name="Walk here from the mark")
+    assert walk.is_disabled()
     opened.page.get_by_role("button", name="Mark this point").click()
-    opened.page.get_by_role("button", name="Draw from the prior").click()
-    drawn = words.inner_text()
+    opened.page.get_by_role("button", name="Draw a code from N(0, I)").click()
+    drawn = words.text_content()
     assert "z = (0.00, 0.00)" not in drawn
-    opened.page.get_by_role("button", name="Walk here from the mark").click()
+    walk.click()
     opened.page.wait_for_function(
         "text => document.querySelector('.words').textContent !== text", arg=drawn
     )
     opened.page.wait_for_function(
         "text => document.querySelector('.words').textContent === text", arg=drawn
     )
+    opened.assert_quiet()
+
+
+def test_shaded_are_the_places_that_are_holes(browser, tmp_path):
+    models, page = make_plane()
+    opened = Opened(browser, page, tmp_path / "plane.html")
+    opened.page.get_by_role("button", name="Shade the holes").click()
+    opened.page.wait_for_function("document.querySelectorAll('[data-shaded]').length === 2")
+    shares = []
+    for panel, name in enumerate(models):
+        facts = opened.page.locator(".facts").nth(panel).inner_text()
+        (shown,) = re.findall(r"Holes: ([\d.]+) % of this map", facts)
+        given = page.data["panels"][panel]
+        (left, low), (right, high) = given["limits"]["low"], given["limits"]["high"]
+        middles = (np.arange(40) + 0.5) / 40
+        places = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
+        places = (places * [right - left, high - low] + [left, low]).astype("float32")
+        codes = np.frombuffer(base64.b64decode(given["codes"]), "<f4").reshape(-1, 2)
+        share = evaluation.hole_fraction(models[name], places, codes)
+        shares.append(share)
+        assert abs(float(shown) / 100 - share) < 0.006
+        inside = np.mean(np.linalg.norm(codes, axis=1) < np.sqrt(-2 * np.log(0.05)))
+        assert f"{100 * inside:.{1 if inside < 0.1 else 0}f} % of its codes" in facts
+    assert max(shares) > 0.2
+    opened.assert_quiet()
+
+
+def test_a_small_picture_is_taken_up_by_a_click(browser, tmp_path):
+    vae = VAE(*networks.convolutional_map((16, 16, 3), 2, filters=(8,)), likelihood="gaussian")
+    rng = np.random.default_rng(0)
+    codes, drawn = rng.normal(size=(2, 3, 4, 4, 2)).astype("float32")
+    vector = rng.normal(size=(1, 4, 4, 2)).astype("float32")
+    page = explorer.attributes(vae, codes, vector, ["a"], samples={"flow": drawn}, what="face")
+    opened = Opened(browser, page, tmp_path / "faces.html", viewport={"width": 390, "height": 800})
+    opened.page.get_by_role("button", name="face 2, flow", exact=True).click()
+    shown = np.reshape(opened.page.evaluate(PIXELS), (16, 16, 4))[:, :, :3] / 255
+    np.testing.assert_allclose(shown, vae.decode(drawn[1:2])[0], atol=0.01)
+    names = opened.page.locator(".row b").all_inner_texts()
+    assert names == ["decoded", "prior N(0, I)", "flow"]
+    opened.page.get_by_role("button", name="face 1, prior N(0, I)").click()
+    other = np.reshape(opened.page.evaluate(PIXELS), (16, 16, 4))[:, :, :3] / 255
+    assert np.abs(other - shown).max() > 0.01
+    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     opened.assert_quiet()
 
 

@@ -132,6 +132,9 @@ def test_importing_the_package_changes_nothing(run_python, monkeypatch, given):
         "import vae_keras, keras",
         "import keras, vae_keras",
         "from vae_keras import VAE",
+        "from vae_keras import explorer",
+        "from vae_keras.checks import check_codes",
+        "from vae_keras.losses import kl_divergence",
         "import vae_keras, importlib.util; importlib.util.find_spec('keras')",
     ],
 )

@@ -18,8 +18,9 @@ class FusedAdam(AdamUpdate, keras.optimizers.Adam):
     it is `keras.optimizers.Adam`, as the compiler does this by itself.
 
     Args:
-        *args, **kwargs: Those of `keras.optimizers.Adam`. On TensorFlow, with
-            `amsgrad` and where a gradient is sparse, it updates as that does.
+        *args: Those of `keras.optimizers.Adam`. On TensorFlow, with `amsgrad`
+            and where a gradient is sparse, it updates as that does.
+        **kwargs: Those of `keras.optimizers.Adam`.
 
     Example:
 

@@ -26,10 +26,17 @@ def _register():
 
 
 class _AfterKeras(importlib.abc.MetaPathFinder):
-    """Finds Keras as Python does, and registers when it is there; then steps aside."""
+    """Finds Keras as Python does, and registers when it is there; then steps aside.
+
+    Where a module of this package has imported Keras, it waits until that module is whole: what
+    is registered may import it.
+    """
+
+    def __init__(self):
+        self.unfinished = 0  # modules of this package that are being imported
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != "keras":
+        if fullname != "keras" and not fullname.startswith("vae_keras."):
             return None
         sys.meta_path.remove(self)  # while the others look
         spec = importlib.util.find_spec(fullname)
@@ -38,10 +45,17 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
             execute = spec.loader.exec_module
 
             def exec_module(module):
-                if self in sys.meta_path:
-                    sys.meta_path.remove(self)
-                execute(module)
-                _register()
+                self.unfinished += fullname != "keras"
+                try:
+                    execute(module)
+                finally:
+                    self.unfinished -= fullname != "keras"
+                self.register()
 
             spec.loader.exec_module = exec_module
         return spec
+
+    def register(self):
+        if "keras" in sys.modules and self.unfinished == 0 and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            _register()

@@ -58,7 +58,8 @@ class Sampling(KeepsNoise, keras.layers.Layer):
     Example:
 
     >>> z_mean, z_log_var = keras.ops.zeros((4, 2)), keras.ops.zeros((4, 2))
-    >>> Sampling(seed=1)((z_mean, z_log_var)).shape
+    >>> z = Sampling(seed=1)((z_mean, z_log_var))
+    >>> keras.ops.shape(z)
     (4, 2)
     """
 

@@ -4,6 +4,11 @@
 const NEIGHBOURS = 10;
 const PRIOR = Math.sqrt(-2 * Math.log(0.05)); // the circle that holds 95 % of the draws from N(0, I)
 const STEPS = 48; // of a walk, pictures
+const SIDE = 640; // of a map, dots
+const CELLS = 40; // along a side of a map, where holes are shaded
+const RINGS = 20; // draws from the prior lie on as many rings, and as many on each
+const SHOWN = 6; // small pictures in a row
+const SLICE = 12; // milliseconds of work at a time
 
 // ---- Numbers
 
@@ -43,9 +48,22 @@ function activated(data, name) {
   return data;
 }
 
-// Adds `scale * weights[at ...]` to `out[to ...]`: the loop that takes the time.
-function addScaled(out, to, weights, at, count, scale) {
-  for (let index = 0; index < count; index++) out[to + index] += scale * weights[at + index];
+// Adds to `out[to ...]` the product of `data[from ...]`, a row of `inputs` numbers, and a matrix of `inputs`
+// rows and `outputs` columns: the loop that takes the time. Four rows at once read and write `out` once for four.
+function addProduct(out, to, outputs, data, from, inputs, matrix, at) {
+  let input = 0;
+  for (; input + 4 <= inputs; input += 4) {
+    const [a, b, c, d] = [data[from + input], data[from + input + 1], data[from + input + 2], data[from + input + 3]];
+    if (a === 0 && b === 0 && c === 0 && d === 0) continue; // of a relu
+    const first = at + input * outputs;
+    const [second, third, fourth] = [first + outputs, first + 2 * outputs, first + 3 * outputs];
+    for (let i = 0; i < outputs; i++)
+      out[to + i] += a * matrix[first + i] + b * matrix[second + i] + c * matrix[third + i] + d * matrix[fourth + i];
+  }
+  for (; input < inputs; input++) {
+    const [value, row] = [data[from + input], at + input * outputs];
+    for (let i = 0; i < outputs; i++) out[to + i] += value * matrix[row + i];
+  }
 }
 
 function filled(size, bias) {
@@ -58,11 +76,7 @@ function dense({ shape, data }, { units, activation }, [kernel, bias]) {
   const inputs = shape[shape.length - 1];
   const rows = data.length / inputs;
   const out = filled(rows * units, bias);
-  for (let row = 0; row < rows; row++)
-    for (let input = 0; input < inputs; input++) {
-      const value = data[row * inputs + input];
-      if (value !== 0) addScaled(out, row * units, kernel, input * units, units, value);
-    }
+  for (let row = 0; row < rows; row++) addProduct(out, row * units, units, data, row * inputs, inputs, kernel, 0);
   return { shape: [...shape.slice(0, -1), units], data: activated(out, activation) };
 }
 
@@ -84,8 +98,7 @@ function convolved({ shape, data }, { size, filters, stride, before, out: to, ac
           const from = (isTransposed ? near : far) * channels;
           const into = (isTransposed ? far : near) * filters;
           const at = (ky * size[1] + kx) * channels * filters;
-          for (let channel = 0; channel < channels; channel++)
-            addScaled(out, into, kernel, at + channel * filters, filters, data[from + channel]);
+          addProduct(out, into, filters, data, from, channels, kernel, at);
         }
       }
   return { shape: [...to, filters], data: activated(out, activation) };
@@ -167,6 +180,8 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+const button = (label, action) => element("button", { type: "button", textContent: label, onclick: action });
+
 function show(canvas, image, [height, width, channels]) {
   canvas.width = width;
   canvas.height = height;
@@ -192,45 +207,77 @@ function walk(from, to, visit) {
   next();
 }
 
+// Does a long task, a generator, a few steps at a time: between them the page answers the reader.
+function inSlices(task, root) {
+  const until = performance.now() + SLICE;
+  while (performance.now() < until)
+    if (task.next().done) {
+      if (root) root.dataset.ready = "true";
+      return;
+    }
+  setTimeout(() => inSlices(task, root));
+}
+
+function* together(tasks) {
+  for (const task of tasks) yield* task;
+}
+
 // ---- The plane: maps of codes, and what the decoder draws where the pointer is
 
 class PlaneMap {
-  constructor({ name, codes, labels, limits, model }, { classNames, colors, hole }) {
-    Object.assign(this, { name, labels, limits, classNames, colors, hole, point: [0, 0] });
+  constructor({ name, codes, labels, limits, model }, { classNames, colors, hole, what }) {
+    Object.assign(this, { name, labels, limits, classNames, colors, hole, what, point: [0, 0], drawn: null });
     this.codes = float32(codes);
     this.decoder = new Decoder(model);
     this.canvas = element("canvas", {
-      className: "map", tabIndex: 0, role: "application", width: 640, height: 640,
+      className: "map", tabIndex: 0, role: "application", width: SIDE, height: SIDE,
       "aria-label": `Map of the codes of ${name}. Arrow keys move the point.`,
     });
     this.picture = element("canvas", { className: "picture grey", role: "img", "aria-label": `What ${name} draws there` });
-    this.words = element("p", { className: "words", "aria-live": "polite" });
+    this.words = element("div", { className: "words", "aria-live": "polite" });
+    this.facts = element("p", { className: "facts", textContent: `${percent(this.within())} of its codes lie in the dashed circle; 95 % of the draws from N(0, I) do.` });
     this.root = element("section", { className: "panel" }, element("h2", { textContent: name }), this.canvas,
-      element("div", { className: "below" }, this.picture, this.words));
+      element("div", { className: "below" }, this.picture, this.words), this.facts);
     this.canvas.addEventListener("pointerdown", (event) => this.follow(event));
     this.canvas.addEventListener("pointermove", (event) => this.follow(event));
     this.canvas.addEventListener("keydown", (event) => this.press(event));
     this.drawDots();
   }
 
-  // What the decoder draws for the codes of garments: a hole is where it draws nothing like them.
-  prepare() {
+  code(index) {
+    return this.codes.subarray(2 * index, 2 * index + 2);
+  }
+
+  // The share of the codes inside the prior's circle.
+  within() {
+    return this.labels.filter((_, index) => Math.hypot(...this.code(index)) < PRIOR).length / this.labels.length;
+  }
+
+  // What the decoder draws for the codes: a hole is where it draws nothing like them.
+  *prepare() {
     const size = sizeOf(this.decoder.shape);
-    this.drawn = new Float32Array(this.labels.length * size);
-    this.labels.forEach((_, index) => this.drawn.set(this.decoder.decode(this.codes.subarray(2 * index, 2 * index + 2)), index * size));
+    const drawn = new Float32Array(this.labels.length * size);
+    for (let index = 0; index < this.labels.length; index++) {
+      drawn.set(this.decoder.decode(this.code(index)), index * size);
+      yield;
+    }
+    this.drawn = drawn;
+    this.moveTo(this.point);
   }
 
   toScreen([x, y]) {
     const { low, high } = this.limits;
-    return [((x - low[0]) / (high[0] - low[0])) * 640, (1 - (y - low[1]) / (high[1] - low[1])) * 640];
+    return [((x - low[0]) / (high[0] - low[0])) * SIDE, (1 - (y - low[1]) / (high[1] - low[1])) * SIDE];
+  }
+
+  toCode(across, up) {
+    const { low, high } = this.limits;
+    return [low[0] + across * (high[0] - low[0]), low[1] + up * (high[1] - low[1])];
   }
 
   follow(event) {
     const box = this.canvas.getBoundingClientRect();
-    const across = (event.clientX - box.left) / box.width;
-    const up = 1 - (event.clientY - box.top) / box.height;
-    const { low, high } = this.limits;
-    this.moveTo([low[0] + across * (high[0] - low[0]), low[1] + up * (high[1] - low[1])]);
+    this.moveTo(this.toCode((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height));
   }
 
   press(event) {
@@ -242,15 +289,19 @@ class PlaneMap {
   }
 
   drawDots() {
-    const context = this.canvas.getContext("2d");
+    const context = this.canvas.getContext("2d", { willReadFrequently: true });
     context.globalAlpha = 0.7;
     this.labels.forEach((label, index) => {
-      const [x, y] = this.toScreen([this.codes[2 * index], this.codes[2 * index + 1]]);
+      const [x, y] = this.toScreen(this.code(index));
       context.fillStyle = this.colors[label % this.colors.length];
       context.fillRect(x - 2, y - 2, 4, 4);
     });
     this.drawPrior(context);
-    this.dots = context.getImageData(0, 0, 640, 640);
+    this.keep();
+  }
+
+  keep() {
+    this.dots = this.canvas.getContext("2d").getImageData(0, 0, SIDE, SIDE);
   }
 
   // Where the codes would be if they were the prior's, and how wide the map is.
@@ -258,38 +309,40 @@ class PlaneMap {
     const [x, y] = this.toScreen([0, 0]);
     const [right, top] = this.toScreen([PRIOR, PRIOR]);
     context.globalAlpha = 1;
-    context.strokeStyle = context.fillStyle = "#8b949e";
-    context.setLineDash([6, 6]);
-    context.lineWidth = 2;
+    context.strokeStyle = context.fillStyle = "#818b98";
+    context.setLineDash([8, 6]);
+    context.lineWidth = 3;
     context.beginPath();
     context.ellipse(x, y, right - x, y - top, 0, 0, 2 * Math.PI);
     context.stroke();
     context.setLineDash([]);
     context.font = "20px system-ui, sans-serif";
     const { low, high } = this.limits;
-    context.fillText(low.map((value) => value.toFixed(1)).join(", "), 8, 630);
+    context.fillText(low.map((value) => value.toFixed(1)).join(", "), 8, SIDE - 10);
     context.textAlign = "right";
-    context.fillText(high.map((value) => value.toFixed(1)).join(", "), 632, 24);
+    context.fillText(high.map((value) => value.toFixed(1)).join(", "), SIDE - 8, 24);
   }
 
   moveTo(point) {
     this.point = point;
     const image = this.decoder.decode(point);
+    const away = this.distance(image);
     show(this.picture, image, this.decoder.shape);
     const context = this.canvas.getContext("2d");
     context.putImageData(this.dots, 0, 0);
     const [x, y] = this.toScreen(point);
     context.globalAlpha = 1;
-    context.lineWidth = 3;
-    context.strokeStyle = this.isHole(image) ? "#d1242f" : "#1f883d";
+    context.lineWidth = 4;
+    context.strokeStyle = { hole: "#d1242f", none: "#1f883d", unknown: "#818b98" }[this.kind(away)];
     context.beginPath();
-    context.arc(x, y, 10, 0, 2 * Math.PI);
+    context.arc(x, y, 11, 0, 2 * Math.PI);
     context.stroke();
-    this.words.textContent = this.describe(point, image);
+    this.words.replaceChildren(...this.describe(point, away));
   }
 
+  // How far a picture is from the nearest of those that are drawn for codes: per pixel, root mean square.
   distance(image) {
-    if (!this.drawn) this.prepare();
+    if (!this.drawn) return NaN;
     const size = image.length;
     let least = Infinity;
     for (let start = 0; start < this.drawn.length; start += size) {
@@ -300,69 +353,140 @@ class PlaneMap {
     return Math.sqrt(least / size);
   }
 
-  isHole(image) {
-    return this.distance(image) > this.hole;
+  kind(away) {
+    return Number.isNaN(away) ? "unknown" : away > this.hole ? "hole" : "none";
   }
 
-  nearestClass([x, y]) {
+  // The class that most of the nearest codes have, and how many of them.
+  nearest([x, y]) {
     const squares = this.labels.map((label, index) => [(this.codes[2 * index] - x) ** 2 + (this.codes[2 * index + 1] - y) ** 2, label]);
     const near = squares.sort((one, other) => one[0] - other[0]).slice(0, NEIGHBOURS);
     const counts = near.reduce((sum, [, label]) => ({ ...sum, [label]: (sum[label] || 0) + 1 }), {});
     const [label, count] = Object.entries(counts).sort((one, other) => other[1] - one[1])[0];
-    return `${this.classNames[label]} (${count} of the ${near.length} nearest codes)`;
+    return { label, count, of: near.length };
   }
 
-  describe(point, image) {
-    const away = this.distance(image);
+  describe(point, away) {
     const prior = Math.exp(-(point[0] ** 2 + point[1] ** 2) / 2);
-    const hole = away > this.hole ? "a hole: it draws this for no garment" : "no hole";
-    return `z = (${point.map((value) => value.toFixed(2)).join(", ")}). ${this.nearestClass(point)}. ` +
-      `Density of the prior: ${percent(prior)} of its peak. ${away.toFixed(3)} from the nearest picture of a garment: ${hole}.`;
+    const kind = this.kind(away);
+    const verdict = {
+      hole: `A hole: none of its ${this.what}s looks like this`,
+      none: `No hole: one of its ${this.what}s looks like this`,
+      unknown: `Drawing all of its ${this.what}s, to compare …`,
+    }[kind];
+    const { label, count, of } = this.nearest(point);
+    return [
+      element("strong", { className: kind, textContent: verdict }),
+      element("span", { textContent: kind === "unknown" ? "" : `The nearest differs by ${away.toFixed(3)} per pixel; from ${this.hole} on it is a hole.` }),
+      element("span", { textContent: `${count} of the ${of} nearest codes: ${this.classNames[label]}` }),
+      element("span", { textContent: `z = (${point.map((value) => value.toFixed(2)).join(", ")}), where N(0, I) has ${percent(prior)} of its highest density` }),
+    ];
+  }
+
+  // Whether a picture is a hole; faster than its distance, which of most pictures need not be known.
+  isHole(image) {
+    const size = image.length;
+    const limit = this.hole ** 2 * size;
+    for (let start = 0; start < this.drawn.length; start += size) {
+      let sum = 0;
+      for (let pixel = 0; pixel < size && sum <= limit; pixel++) sum += (image[pixel] - this.drawn[start + pixel]) ** 2;
+      if (sum <= limit) return false;
+    }
+    return true;
+  }
+
+  // Shades the places of the map that are holes, and counts: there, and among evenly chosen draws from the prior.
+  *shade() {
+    while (!this.drawn) yield;
+    const width = SIDE / CELLS;
+    let holes = 0;
+    for (let row = 0; row < CELLS; row++) {
+      const found = [];
+      for (let column = 0; column < CELLS; column++) {
+        const code = this.toCode((column + 0.5) / CELLS, 1 - (row + 0.5) / CELLS);
+        if (this.isHole(this.decoder.decode(code))) found.push(column);
+        yield;
+      }
+      holes += found.length;
+      const context = this.canvas.getContext("2d");
+      context.putImageData(this.dots, 0, 0);
+      context.globalAlpha = 0.3;
+      context.fillStyle = "#d1242f";
+      found.forEach((column) => context.fillRect(column * width, row * width, width, width));
+      this.keep();
+      this.moveTo(this.point);
+    }
+    const draws = Array.from({ length: RINGS ** 2 }, (_, index) => {
+      const [ring, turn] = [Math.floor(index / RINGS), (2 * Math.PI * (index + 0.5)) / RINGS];
+      const radius = Math.sqrt(-2 * Math.log(1 - (ring + 0.5) / RINGS));
+      return [radius * Math.cos(turn), radius * Math.sin(turn)];
+    });
+    let missed = 0;
+    const seen = new Set();
+    for (const draw of draws) {
+      missed += this.isHole(this.decoder.decode(draw));
+      seen.add(this.nearest(draw).label);
+      yield;
+    }
+    this.facts.append(
+      element("br"), `Holes: ${percent(holes / CELLS ** 2)} of this map, ${percent(missed / draws.length)} of what N(0, I) draws, ` +
+      `which reaches ${seen.size} of ${this.classNames.length} classes.`);
+    this.root.dataset.shaded = "true";
   }
 }
 
 function plane(data, root) {
   const maps = data.panels.map((panel) => new PlaneMap(panel, data));
   let mark = null;
-  const button = (label, action) => element("button", { textContent: label, onclick: action });
   const every = (code) => maps.forEach((map) => map.moveTo(code));
-  const bar = element("div", { className: "bar" },
-    button("Draw from the prior", () => every([normal(), normal()])),
-    button("Mark this point", () => { mark = maps.map((map) => map.point); }),
-    button("Walk here from the mark", () => maps.forEach((map, index) => mark && walk(mark[index], map.point, (code) => map.moveTo(code)))));
+  const walkHere = button("Walk here from the mark", () =>
+    maps.forEach((map, index) => walk(mark[index], map.point, (code) => map.moveTo(code))));
+  walkHere.disabled = true;
+  const shade = button("Shade the holes", () => {
+    shade.disabled = true;
+    maps.forEach((map) => inSlices(map.shade()));
+  });
+  const bar = element("div", { className: "bar" }, shade,
+    button("Draw a code from N(0, I)", () => every([normal(), normal()])),
+    button("Mark this point", () => { mark = maps.map((map) => map.point); walkHere.disabled = false; }), walkHere);
   const legend = element("p", { className: "legend" }, ...data.classNames.map((name, label) =>
     element("span", {}, element("i", { style: `background:${data.colors[label % data.colors.length]}` }), name)));
-  const help = element("p", { className: "help", textContent:
-    "Move the pointer, a finger or the arrow keys over a map: the decoder draws what lies there. A red ring is a hole. " +
-    "Dots are codes of garments; in the corners stand the coordinates; the dashed circle holds 95 % of the draws from the prior N(0, I)." });
+  const help = element("p", { className: "help" },
+    `Each dot is the code of one of the ${data.what}s. Move the pointer, a finger or the arrow keys over a map: below it the decoder draws what ` +
+    `lies there. Green ring: like one of the ${data.what}s. Red ring: a hole, like none of them. The dashed circle holds 95 % of the draws from N(0, I). ` +
+    "In the corners stand the coordinates. ",
+    element("b", { textContent: `Find the holes, then let them be shaded. Where would you draw the code of a new ${data.what}?` }));
   root.append(help, bar, element("div", { className: "panels" }, ...maps.map((map) => map.root)), legend);
   every([0, 0]);
+  inSlices(together(maps.map((map) => map.prepare())), root);
   return Object.fromEntries(maps.map((map) => [map.name, map.decoder]));
 }
 
-// ---- Attributes: a face, and a slider for each direction that has a name
+// ---- Attributes: an image, and a slider for each direction that has a name
 
 class Face {
   constructor(data) {
-    this.data = data;
     this.decoder = new Decoder(data.model);
-    this.codes = float32(data.codes);
     this.vectors = float32(data.vectors);
     this.size = sizeOf(data.model.codeShape);
-    this.first = this.code(0);
-    this.second = this.code(1);
     this.strengths = data.names.map(() => 0);
     this.morph = 0;
-    this.picture = element("canvas", { className: "picture face", role: "img", "aria-label": "The decoded face" });
+    const canvas = (className, label) => element("canvas", { className: `picture ${className}`, role: "img", "aria-label": label });
+    this.picture = canvas("face", `The decoded ${data.what}, with what the sliders add`);
+    this.before = canvas("small", `The ${data.what} without the sliders`);
+    this.after = canvas("small", `The second ${data.what}, for morphing`);
   }
 
-  code(index) {
-    const start = (index % (this.codes.length / this.size)) * this.size;
-    return Array.from(this.codes.subarray(start, start + this.size));
+  begin(code) {
+    this.first = code;
+    this.draw(this.before, code);
+    this.refresh();
   }
 
-  another() {
-    return this.code(Math.floor((Math.random() * this.codes.length) / this.size));
+  goTo(code) {
+    this.second = code;
+    this.draw(this.after, code);
+    this.refresh();
   }
 
   now() {
@@ -373,8 +497,40 @@ class Face {
     return code;
   }
 
-  draw() {
-    show(this.picture, this.decoder.decode(this.now()), this.decoder.shape);
+  refresh() {
+    if (this.second) this.draw(this.picture, this.now());
+  }
+
+  draw(canvas, code) {
+    show(canvas, this.decoder.decode(code), this.decoder.shape);
+  }
+}
+
+// Codes of one origin: some of them as pictures, each of which is taken up by a click.
+class Row {
+  constructor(name, what, codes, face) {
+    Object.assign(this, { codes, face, at: 0 });
+    const thumbs = Array.from({ length: Math.min(SHOWN, codes ? codes.length / face.size : SHOWN) }, (_, number) =>
+      element("button", { type: "button", className: "thumb", "aria-label": `${what} ${number + 1}, ${name}` }, element("canvas", { className: "picture" })));
+    thumbs.forEach((thumb, number) => { thumb.onclick = () => face.begin(this.shown[number]); });
+    this.thumbs = thumbs;
+    this.root = element("div", { className: "row" }, element("b", { textContent: name }), ...thumbs,
+      button("others", () => inSlices(this.fill())));
+  }
+
+  // The next code of the list, from its beginning again where it ends; or a draw from N(0, I).
+  next() {
+    if (!this.codes) return Array.from({ length: this.face.size }, normal);
+    const start = (this.at++ * this.face.size) % this.codes.length;
+    return Array.from(this.codes.subarray(start, start + this.face.size));
+  }
+
+  *fill() {
+    this.shown = this.thumbs.map(() => this.next());
+    for (const [number, thumb] of this.thumbs.entries()) {
+      this.face.draw(thumb.firstChild, this.shown[number]);
+      yield;
+    }
   }
 }
 
@@ -387,42 +543,81 @@ function slider(label, note, { min, max }, change) {
 }
 
 function attributes(data, root) {
+  const { what } = data;
   const face = new Face(data);
   const measured = (name) => {
     const found = data.measured[name];
-    return found ? `at 1.0 seen on ${percent(found[0])}, changes ${percent(found[1])} of other verdicts` : "";
+    return found ? `at 1.0 seen on ${percent(found[0])}, changes ${percent(found[1])} of the other verdicts` : "";
   };
   const sliders = data.names.map((name, number) =>
-    slider(name, measured(name), { min: -2, max: 2 }, (value) => { face.strengths[number] = value; face.draw(); }));
-  const morph = slider("morph", "from this face to a second one", { min: 0, max: 1 }, (value) => { face.morph = value; face.draw(); });
+    slider(name.replaceAll("_", " "), measured(name), { min: -2, max: 2 }, (value) => { face.strengths[number] = value; face.refresh(); }));
+  const morph = slider("morph", `0: this ${what}; 1: the second one`, { min: 0, max: 1 }, (value) => { face.morph = value; face.refresh(); });
   const reset = () => {
     face.strengths.fill(0);
     face.morph = 0;
     [...sliders, morph].forEach((some) => some.set(0));
-    face.draw();
+    face.refresh();
   };
-  const button = (label, action) => element("button", { textContent: label, onclick: action });
-  const drawFrom = (codes) => () => {
-    const start = Math.floor((Math.random() * codes.length) / face.size) * face.size;
-    face.first = Array.from(codes.subarray(start, start + face.size));
-    face.draw();
-  };
-  const bar = element("div", { className: "bar" },
-    button("Another face", () => { face.first = face.another(); face.draw(); }),
-    button("Another second face", () => { face.second = face.another(); face.draw(); }),
-    button("New face from the prior", () => { face.first = face.first.map(normal); face.draw(); }),
-    ...Object.entries(data.samples).map(([name, codes]) => button(`New face from the ${name}`, drawFrom(float32(codes)))),
-    button("Reset", reset));
-  root.append(bar, element("div", { className: "panels" }, element("section", { className: "panel" }, face.picture),
-    element("section", { className: "panel" }, ...sliders.map((some) => some.root), morph.root)));
-  face.draw();
+  const sources = { decoded: float32(data.codes), "prior N(0, I)": null };
+  Object.entries(data.samples).forEach(([name, codes]) => { sources[name] = float32(codes); });
+  const rows = Object.entries(sources).map(([name, codes]) => new Row(name, what, codes, face));
+  const judge = Object.keys(data.measured).length ? " Below it stands what a judge has counted at 1.0, on many of them." : "";
+  const help = element("p", { className: "help", textContent:
+    `Every picture is drawn here, by the decoder, from a code of ${face.size} numbers. A slider adds a direction to the code of this ${what}.${judge} ` +
+    `A click on one of the small ${what}s takes it up: decoded codes of images, or new ones, by what their codes were drawn from.` });
+  const small = (canvas, label) => element("figure", {}, canvas, element("figcaption", { textContent: label }));
+  const left = element("section", { className: "panel pictures" }, face.picture,
+    element("div", { className: "pair" }, small(face.before, "without the sliders"), small(face.after, "the second one")));
+  const bar = element("div", { className: "bar" }, button("Reset", reset), button(`Another second ${what}`, () => face.goTo(rows[0].next())));
+  root.append(help, element("div", { className: "panels" }, left,
+    element("section", { className: "panel" }, ...sliders.map((some) => some.root), morph.root, bar)),
+    element("div", { className: "rows" }, ...rows.map((row) => row.root)));
+  const list = new Row("", what, sources.decoded, face);
+  face.begin(list.next());
+  face.goTo(list.next());
+  inSlices(together(rows.map((row) => row.fill())), root);
   return { [data.name]: face.decoder };
 }
 
 // ---- Where it is shown
 
+// Whether the page around is dark: as JupyterLab, VS Code, Colab or a site says there, else as the reader's system is.
+function isDark({ documentElement: html, body }) {
+  const said = { true: "light", false: "dark" }[body.dataset.jpThemeLight] ?? body.dataset.vscodeThemeKind ?? html.dataset.theme ?? html.getAttribute("theme") ?? "";
+  return /dark|high-contrast$/.test(said) || (!/light/.test(said) && matchMedia("(prefers-color-scheme: dark)").matches);
+}
+
+function pageAround() {
+  try {
+    return window.parent.document.body ? window.parent.document : document;
+  } catch {
+    return document; // of another origin
+  }
+}
+
+function dress(root) {
+  const around = pageAround();
+  const change = () => root.classList.toggle("dark", isDark(around));
+  const observer = new MutationObserver(change);
+  [around.body, around.documentElement].forEach((node) => observer.observe(node, { attributes: true }));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", change);
+  change();
+}
+
+// In a notebook's frame: as high as what it shows.
+export function fit(root) {
+  const frame = window.frameElement;
+  if (!frame) return;
+  document.documentElement.style.overflow = "hidden";
+  new ResizeObserver(() => { frame.style.height = `${Math.ceil(root.getBoundingClientRect().height)}px`; }).observe(root);
+}
+
 export function mount(data, root) {
   root.classList.add("vae-keras");
+  // Arrow keys move the point and the sliders, not a notebook's selection: JupyterLab asks for this.
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+  dress(root);
   const models = { plane, attributes }[data.kind](data, root);
   return {
     models,
@@ -433,12 +628,11 @@ export function mount(data, root) {
   };
 }
 
-// The convention of anywidget: the same module in JupyterLab, Colab and VS Code.
+// The convention of anywidget: the same module as a widget.
 export default {
   render({ model, el }) {
-    const style = element("style", { textContent: model.get("style") });
     const root = element("div");
-    el.append(style, root);
-    mount(JSON.parse(model.get("data")), root);
+    el.append(element("style", { textContent: model.get("style") }), root);
+    window.vaeKeras = mount(JSON.parse(model.get("data")), root);
   },
 };

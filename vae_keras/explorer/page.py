@@ -14,7 +14,7 @@ DOCUMENT = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>html {{ color-scheme: light dark; }} body {{ margin: 0; }}
+<style>body {{ margin: 0; }} html:has(.dark) {{ background: #0d1117; }}
 {style}</style>
 </head>
 <body>
@@ -23,7 +23,9 @@ DOCUMENT = """<!DOCTYPE html>
 <script type="module">
 {module}
 const data = JSON.parse(document.getElementById("data").textContent);
-window.vaeKeras = mount(data, document.getElementById("explorer"));
+const root = document.getElementById("explorer");
+window.vaeKeras = mount(data, root);
+fit(root);
 </script>
 </body>
 </html>
@@ -33,13 +35,15 @@ window.vaeKeras = mount(data, document.getElementById("explorer"));
 class Page:
     """An explorer: the decoder runs in the reader's browser, with its weights in the page.
 
-    The last line of a notebook's cell shows it. In the page `window.vaeKeras.decode(name, code)`
-    returns the picture of a code, an array of numbers in [0, 1].
+    The last line of a notebook's cell shows it, in an inline frame, which takes the height of
+    what it shows and the notebook's light or dark. In the page
+    `window.vaeKeras.decode(name, code)` returns the picture of a code, an array of numbers in
+    [0, 1].
 
     Args:
         data: Dict for JSON, what `explorer.js` shows.
         title: String.
-        height: Integer, the pixels that a notebook gives it.
+        height: Integer, the pixels of the frame until it knows better.
     """
 
     def __init__(self, data, title, height):
@@ -71,6 +75,12 @@ class Page:
     def widget(self):
         """Returns the explorer as an `anywidget`, for JupyterLab, Colab and VS Code.
 
+        It stands in the notebook's own page, and can be laid out with other widgets. It needs a
+        running kernel, where the frame goes on working without one.
+
+        Returns:
+            An `anywidget.AnyWidget`.
+
         Raises:
             ImportError: if anywidget is not installed.
         """
@@ -84,7 +94,13 @@ class Page:
 
         return Explorer(style=_read("explorer.css"), data=json.dumps(self.data))
 
+    def __repr__(self):
+        return f"<Page {self.title!r}: save() writes it>"
+
     def _repr_html_(self):
+        # Not the widget, even where anywidget is installed: a frame works in JupyterLab, VS Code,
+        # Colab and an exported page alike, with the kernel gone, after the notebook is opened
+        # again, and without the network from which VS Code and Colab load a widget's manager.
         document = html.escape(self.html())
         return (
             f'<iframe title="{html.escape(self.title)}" srcdoc="{document}" '

@@ -12,7 +12,7 @@ from vae_keras.palette import COLORS
 MOST_CODES = 2_000  # dots of a map: each is decoded in the browser, to find the holes
 
 
-def plane(models, codes, labels, class_names):
+def plane(models, codes, labels, class_names, what="image"):
     """Makes a page of maps of two-dimensional codes: it draws what lies where the pointer is.
 
     As the pointer, a finger or the arrow keys move, each decoder draws what
@@ -26,6 +26,7 @@ def plane(models, codes, labels, class_names):
         codes: Dict, the same names to arrays `(n, 2)`.
         labels: Integer array `(n,)`, the class of each code.
         class_names: Sequence of strings.
+        what: String, what an image shows, in the singular: "garment".
 
     Returns:
         A `Page`.
@@ -50,7 +51,7 @@ def plane(models, codes, labels, class_names):
         for name, model in models.items()
     ]
     data = {"kind": "plane", "panels": panels, "classNames": list(class_names)}
-    data |= {"colors": COLORS, "hole": HOLE}
+    data |= {"colors": COLORS, "hole": HOLE, "what": what}
     return Page(data, "Latent spaces", height=900)
 
 
@@ -61,7 +62,7 @@ def _placed(codes):
     return {"codes": text_of(codes[:MOST_CODES], "float32"), "limits": limits}
 
 
-def attributes(vae, codes, vectors, names, measured=None, samples=None):
+def attributes(vae, codes, vectors, names, measured=None, samples=None, what="image"):
     """Makes a page of a decoded image with a slider for each direction that has a name.
 
     No photograph is embedded: the decoder draws from codes.
@@ -75,7 +76,9 @@ def attributes(vae, codes, vectors, names, measured=None, samples=None):
         measured: Dict, optional: name to a pair of shares, how often a judge
             has seen the attribute at 1, and how many other verdicts changed.
         samples: Dict, optional: name of a distribution to an array of codes
-            that were drawn from it, such as `{"flow": flow.sample(200)}`.
+            that were drawn from it, such as `{"flow": flow.sample(200)}`. Draws from N(0, I)
+            are offered without.
+        what: String, what an image shows, in the singular: "face".
 
     Returns:
         A `Page`.
@@ -105,5 +108,6 @@ def attributes(vae, codes, vectors, names, measured=None, samples=None):
         "names": list(names),
         "measured": {name: list(map(float, pair)) for name, pair in (measured or {}).items()},
         "samples": drawn,
+        "what": what,
     }
     return Page(data, "Attributes", height=700)

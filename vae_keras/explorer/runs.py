@@ -52,7 +52,8 @@ def page_of(run):
     if codes.shape[1:] == (2,):
         return _plane(vae, codes, settings)
     vectors, names = _directions(vae, images, settings)
-    return attributes(vae, codes, vectors, names, samples=_samples(run, codes.shape[1:]))
+    samples = _samples(run, codes.shape[1:])
+    return attributes(vae, codes, vectors, names, samples=samples, what=_what(settings))
 
 
 def _plane(vae, codes, settings):
@@ -61,7 +62,11 @@ def _plane(vae, codes, settings):
         source = datasets.fashion_mnist.find_source(settings.source)
         labels = datasets.load_fashion_mnist(source)[1][1][: len(codes)]
         class_names = datasets.fashion_mnist.CLASS_NAMES
-    return plane({"VAE": vae}, {"VAE": codes}, labels, class_names)
+    return plane({"VAE": vae}, {"VAE": codes}, labels, class_names, _what(settings))
+
+
+def _what(settings):
+    return {"fashion": "garment", "faces": "face"}.get(settings.data, "image")
 
 
 def _directions(vae, images, settings):
