@@ -10,7 +10,8 @@ step; a fixed draw of the 10,000 test images, and -log p(x) estimated by
 importance sampling with 5,000 samples each. The models are in
 `published_models.py`. The other 10,000 training images, from which the
 published runs chose when to stop, are looked at for the curve alone: a recipe
-has its number of epochs. A model is saved as it is trained, and a run that was
+has its number of epochs. "grey" is our own row: each pixel is one of 256
+levels, as notebook 01 has it. A model is saved as it is trained, and a run that was
 stopped goes on from there.
 """
 
@@ -51,6 +52,7 @@ class Row:
         batch_size: Integer.
         peak: Float, the learning rate after a tenth of the steps.
         beta_epochs: Integer, in which beta rises to 1.
+        grey: Boolean. Whether a pixel is one of 256 levels, and not on or off.
     """
 
     make: Callable
@@ -59,6 +61,7 @@ class Row:
     batch_size: int = 500
     peak: float = 2e-3
     beta_epochs: int = 60
+    grey: bool = False
 
 
 ROWS = {
@@ -70,6 +73,7 @@ ROWS = {
     "two levels, convolutional": Row(models.convolutional, 150, "225.38"),
     "iwae 5": Row(models.importance_weighted(5), 400),
     "iwae 50": Row(models.importance_weighted(50), 400),
+    "grey": Row(models.grey, 60, peak=1e-3, beta_epochs=10, grey=True),
 }
 
 
@@ -91,11 +95,11 @@ class Progress:
 
 
 def load(count):
-    """Returns grey images to train and to validate with, and black and white ones to test with."""
+    """Returns grey images to train, to validate and to test with, and these in black and white."""
     (x_train, _), (x_test, _) = datasets.load_fashion_mnist()
     x_train, x_validate = x_train[:-10_000], x_train[-10_000:]
     drawn = (np.random.default_rng(0).random(x_test.shape) < x_test).astype("float32")
-    return x_train[:count], x_validate[:count], drawn[:count]
+    return x_train[:count], x_validate[:count], x_test[:count], drawn[:count]
 
 
 class Course(keras.callbacks.Callback):
@@ -199,7 +203,8 @@ def log_likelihood(vae, x, num_samples, at_once=250):
 
 def measure(name, row, seed, arguments, data):
     """Trains and evaluates one model; returns what is kept of it."""
-    images, validation, test = data
+    images, validation, *tests = data
+    test = tests[0] if row.grey else tests[1]
     path = Path(arguments.output) / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}.keras"
     vae, progress = train(row, seed, path, images, validation)
     start = time.perf_counter()
@@ -215,9 +220,10 @@ def measure(name, row, seed, arguments, data):
         "history": progress.history,
     }
     path.with_suffix(".json").write_text(json.dumps(result))
+    bits = result["nats"] / math.log(2) / math.prod(models.IMAGE_SHAPE)
     print(
         f"{name}, seed {seed}: {result['nats']:.2f} nats (± {result['error']:.2f} over images), "
-        f"{result['epochs']} epochs, {result['seconds']:.0f} s",
+        f"{bits:.3f} bits per pixel, {result['epochs']} epochs, {result['seconds']:.0f} s",
         flush=True,
     )
     return result
