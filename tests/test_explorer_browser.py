@@ -39,6 +39,7 @@ class Opened:
     def __init__(self, browser, page, path, **context):
         page.save(path)
         self.page = browser.new_page(**context)
+        self.page.set_default_timeout(120_000)  # other tests may run beside
         self.said, self.asked = [], []
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))

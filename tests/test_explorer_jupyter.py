@@ -107,6 +107,7 @@ class Lab:
 
     def __init__(self, browser, url, address):
         self.page = page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.set_default_timeout(120_000)  # other tests may run beside
         self.said, self.asked = [], []
         page.on("pageerror", lambda error: self.listen(error.stack or str(error)))
         page.on("console", lambda message: self.listen(f"{message.text} {message.location['url']}"))
