@@ -65,8 +65,8 @@ def gated(x, units):
     return layers.Multiply()([layers.Dense(units)(x), gate])
 
 
-def build():
-    """Returns the VAE: 784-300-300-40-300-300-784."""
+def gated_networks():
+    """Returns encoder and decoder: 784-300-300-40 and 40-300-300-784."""
     image = keras.Input((28, 28, 1))
     x = layers.Flatten()(image)
     for units in UNITS:
@@ -75,8 +75,7 @@ def build():
     z = x = keras.Input((LATENT_DIM,))
     for units in reversed(UNITS):
         x = gated(x, units)
-    decoder = keras.Model(z, layers.Reshape((28, 28, 1))(layers.Dense(28 * 28)(x)))
-    return VAE(encoder, decoder, likelihood="bernoulli")
+    return encoder, keras.Model(z, layers.Reshape((28, 28, 1))(layers.Dense(28 * 28)(x)))
 
 
 class WarmUp(keras.callbacks.Callback):
@@ -158,7 +157,7 @@ def main():
     keras.utils.set_random_seed(0)
     x_train, x_validate, x_test = load(arguments)
     print(f"{arguments.data}: {len(x_train)} images to train on, {len(x_test)} to test with")
-    vae = build()
+    vae = VAE(*gated_networks(), likelihood="bernoulli")
     start = time.perf_counter()
     history = train(vae, x_train, x_validate, arguments)
     report(vae, x_test, history, time.perf_counter() - start, arguments)

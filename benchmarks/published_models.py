@@ -3,7 +3,7 @@
 import math
 
 import keras
-from digits import gated
+from digits import gated, gated_networks
 from keras import layers, ops
 
 from vae_keras import VAE, kl_divergence
@@ -170,13 +170,6 @@ def image_of(x):
     return layers.Reshape(IMAGE_SHAPE)(layers.Dense(math.prod(IMAGE_SHAPE))(x))
 
 
-def gated_networks():
-    """Returns the published encoder and decoder: two hidden layers of 300 gated units each."""
-    image, z = keras.Input(IMAGE_SHAPE), keras.Input((40,))
-    encoder = keras.Model(image, gaussian(two_gated(layers.Flatten()(image))))
-    return encoder, keras.Model(z, image_of(two_gated(z)))
-
-
 def residual(x, layer):
     """A residual block: two layers, added to what goes in."""
     y = layer()(layers.Activation("silu")(x))
@@ -222,25 +215,16 @@ def convolved(image, channels=(48, 96)):
 
 
 def unconvolved(codes, channels=(96, 48, 24)):
-    """Grows an image from codes, by convolutions and channels that become pixels."""
+    """Grows an image from codes, by convolutions that double its size twice."""
     x = layers.Dense(512, activation="silu")(codes)
     x = layers.Reshape((7, 7, channels[0]))(layers.Dense(49 * channels[0])(x))
     for index, count in enumerate(channels):
         for _ in range(2 if index < 2 else 1):
             x = residual(x, lambda count=count: layers.Conv2D(count, 3, padding="same"))
         if index < 2:
-            x = layers.Conv2D(channels[index + 1] * 4, 3, padding="same")(x)
-            x = larger(x)
+            x = layers.Conv2DTranspose(channels[index + 1], 4, strides=2, padding="same")(x)
     x = layers.Activation("silu")(x)
     return layers.Conv2D(1, 3, padding="same")(x)
-
-
-def larger(x):
-    """Makes four pixels of each place's channels (Shi et al., 2016)."""
-    height, width, channels = x.shape[1:]
-    x = layers.Reshape((height, width, 2, 2, channels // 4))(x)
-    x = layers.Permute((1, 3, 2, 4, 5))(x)
-    return layers.Reshape((height * 2, width * 2, channels // 4))(x)
 
 
 def plain(seed, images):

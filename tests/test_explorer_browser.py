@@ -2,16 +2,15 @@
 
 import base64
 import re
-import shutil
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, launch
 
 from vae_keras import VAE, Autoencoder, evaluation, explorer, networks
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_version]
 sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
     pytest.skip("needs Chromium", allow_module_level=True)
 
@@ -19,8 +18,7 @@ if CHROMIUM is None:
 @pytest.fixture(scope="module")
 def browser():
     with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = launch(playwright)
         yield browser
         browser.close()
 

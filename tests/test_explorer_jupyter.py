@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, launch
 
 from vae_keras import VAE, explorer, networks
 
@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.any_backend, pytest.mark.any_version]
 sync_api = pytest.importorskip("playwright.sync_api")
 for needed in ("jupyterlab", "nbclient", "PIL"):
     pytest.importorskip(needed)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
     pytest.skip("needs Chromium", allow_module_level=True)
 
@@ -84,8 +83,7 @@ def lab(tmp_path_factory, vae):
     try:
         wait_for(lambda: urllib.request.urlopen(f"{address}/api", timeout=1), OSError)
         with sync_api.sync_playwright() as playwright:
-            arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+            browser = launch(playwright)
             yield Lab(browser, f"{address}/lab/tree/{notebook.name}?reset", address)
             browser.close()
     finally:
