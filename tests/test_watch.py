@@ -1,5 +1,7 @@
 """A training that makes no sense is stopped, in a sentence, with its weights saved."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -53,6 +55,20 @@ def test_a_loss_that_is_not_finite_stops_fit(make_vae, images, traced, validate)
     assert "weights of the end of epoch 2" in str(error.value)
     for one, two in zip(vae.get_weights(), saved[1], strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_the_first_step_is_named_where_its_report_comes_late(make_vae, images, monkeypatch):
+    report = Guard.on_train_batch_end
+
+    def report_late(guard, batch, logs=None):
+        if batch == 3:
+            time.sleep(0.5)
+        report(guard, batch, logs)
+
+    monkeypatch.setattr(Guard, "on_train_batch_end", report_late)
+    x = np.concatenate([images] * 8)
+    with pytest.raises(FloatingPointError, match="since step 4 of epoch 1"):
+        make_vae().fit(x, batch_size=2, callbacks=[Explode(0, 3)], verbose=0)
 
 
 def test_in_the_first_epoch_the_first_weights_come_back(make_vae, images):

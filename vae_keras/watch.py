@@ -1,6 +1,7 @@
 """Stops a training whose images or loss make no sense, in a sentence."""
 
 import contextlib
+import threading
 
 import keras
 import numpy as np
@@ -69,8 +70,8 @@ class Guard(keras.callbacks.Callback):
     """Stops where the losses that Keras reports cease to be finite.
 
     A step only looks at those reports, so that Keras may call this from
-    another thread (`async_safe`) while the next steps go on; `explain` says
-    the rest.
+    other threads (`async_safe`), in any order, while the next steps go on;
+    `explain` says the rest.
     """
 
     async_safe = True
@@ -78,6 +79,8 @@ class Guard(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self.weights = self.epoch = self.found = None
+        self.begun = self.seen = 0
+        self.report = threading.Condition()
 
     def set_model(self, model):
         super().set_model(model)
@@ -90,12 +93,17 @@ class Guard(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch + 1
 
+    def on_train_batch_begin(self, batch, logs=None):
+        self.begun += 1
+
+    on_test_batch_begin = on_train_batch_begin
+
     def on_train_batch_end(self, batch, logs=None):
-        self._check(logs, batch, f"step {batch + 1} of epoch {self.epoch}")
+        self._check_step(logs, batch, f"step {batch + 1} of epoch {self.epoch}")
 
     def on_test_batch_end(self, batch, logs=None):
         when = "" if self.epoch is None else f" of the validation after epoch {self.epoch}"
-        self._check(logs, batch, f"step {batch + 1}{when}")
+        self._check_step(logs, batch, f"step {batch + 1}{when}")
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(logs, np.inf, f"the end of epoch {self.epoch}")
@@ -104,6 +112,12 @@ class Guard(keras.callbacks.Callback):
     def _keep(self, when):
         # Copies: on PyTorch the arrays are the weights themselves, which the next step changes.
         self.weights, self.when = [np.copy(array) for array in self.model.get_weights()], when
+
+    def _check_step(self, logs, batch, where):
+        with self.report:
+            self.seen += 1
+            self.report.notify_all()
+            self._check(logs, batch, where)
 
     def _check(self, logs, batch, where):
         names = [name for name in self.loss_names if name in logs]
@@ -121,6 +135,9 @@ class Guard(keras.callbacks.Callback):
             FloatingPointError: if the loss ceased to be finite; the weights are
                 then those of the end of the last epoch again.
         """
+        with self.report:
+            # All but the last step's report are under way: an earlier one may come late.
+            self.report.wait_for(lambda: self.seen >= self.begun - 1, timeout=10)
         model, (_, bad, where) = self.model, self.found
         if hasattr(model, "_watch"):  # the codes of a flow are arrays, and checked before
             model._watch.check_images()
