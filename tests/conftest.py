@@ -36,7 +36,10 @@ def _same_seed():
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once(tmp_path_factory):
-    """On JAX what one process has compiled serves the others, those that tests start included."""
+    """On JAX one process's programs serve the others, and are compiled quickly rather than well.
+
+    Those that tests start included. A test computes little: half of its time went into compiling.
+    """
     if keras.backend.backend() != "jax":
         yield
         return
@@ -46,8 +49,10 @@ def _compiled_once(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
         patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(seconds))
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+        jax.config.update("jax_disable_most_optimizations", True)
         yield
 
 

@@ -182,6 +182,29 @@ def test_sliders_know_what_was_measured():
     assert list(data["samples"]) == ["flow"]
 
 
+@pytest.mark.parametrize("codes", [[[0.1, 0.2], [0.3, -0.1]], [[-33.0, 1.0], [7.0, 12.0]]])
+def test_a_map_is_square_and_holds_all_codes_and_the_circle_of_the_prior(codes):
+    page = explorer.plane({"a": small()}, {"a": np.array(codes)}, [0, 0], ["x"])
+    (panel,) = page.data["panels"]
+    low, high = (np.array(panel["limits"][name]) for name in ("low", "high"))
+    radius = np.sqrt(-2 * np.log(0.05))
+    assert np.all(low < np.minimum(np.min(codes, axis=0), -radius))
+    assert np.all(high > np.maximum(np.max(codes, axis=0), radius))
+    assert np.ptp(high - low) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("make", "variational"),
+    [
+        (small, True),
+        (lambda: Autoencoder(*networks.dense((4, 5, 1), units=(8,), variational=False)), False),
+    ],
+)
+def test_a_page_knows_which_of_its_models_is_a_vae(make, variational):
+    page = explorer.plane({"a": make()}, {"a": CODES}, [0] * 3, ["x"])
+    assert page.data["panels"][0]["variational"] is variational
+
+
 def with_layer(layer):
     z = keras.Input((2,))
     decoder = keras.Model(z, layers.Reshape((4, 5, 1))(layer(layers.Dense(20)(z))))

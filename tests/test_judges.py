@@ -121,6 +121,19 @@ def test_an_attribute_is_taken_away_from_those_who_have_it(trial):
     np.testing.assert_array_equal(side_effects, [1.0, 0.0])
 
 
+def test_side_effects_can_be_those_on_a_companion_alone(judge, vae):
+    judge.attribute_names = [*NAMES, "never"]
+    verdict = layers.Dense(3)
+    image = keras.Input((4, 4, 1))
+    judge.network = keras.Model(image, verdict(layers.Flatten()(image)))
+    verdict.set_weights([np.eye(16)[:, [15, 0, 0]], np.array([-127.5, -127.5, -1e9])])
+    trial = judges.EditTrial(judge, vae, np.full((3, 2), [-1, 0], "float32"), np.zeros((3, 3)))
+    brighter = [np.array([2.0, 0.0])]
+    assert trial.measure("bright", brighter)[1] == [0.5]  # of two others, the corner
+    assert trial.measure("bright", brighter, companion="corner")[1] == [1.0]
+    assert trial.measure("bright", brighter, companion="never")[1] == [0.0]
+
+
 def test_curves_hold_each_way_at_its_strengths(trial):
     def shift(name, way, strength, codes):
         assert (name, codes.shape) == ("bright", (4, 2))
@@ -130,6 +143,15 @@ def test_curves_hold_each_way_at_its_strengths(trial):
     np.testing.assert_array_equal(curves["along"].strengths, [0, 2, 4])
     np.testing.assert_allclose(curves["along"].success, [0, 2 / 3, 1])
     np.testing.assert_array_equal(curves["away"].success, [0, 0])
+
+
+def test_curves_are_also_of_taking_away(trial):
+    def shift(name, way, strength, codes):
+        return np.array([-strength, 0.0])
+
+    curves = trial.curves("bright", shift, {"along": (0, 2)}, present=True, companion="corner")
+    np.testing.assert_array_equal(curves["along"].success, [0, 1])
+    np.testing.assert_array_equal(curves["along"].side_effects, [0, 1])
 
 
 def test_errors_name_what_came(trial, judge, vae):
@@ -164,9 +186,12 @@ def test_side_effects_are_read_along_straight_lines_and_infinite_beyond():
     assert judges.side_effects_at(CURVES["cheap"], 0.95) == np.inf
 
 
-def test_two_ways_are_compared_at_the_success_that_the_other_reaches():
+def test_two_ways_are_compared_at_a_success_that_both_reach():
     dear_at_92 = 0.2 + 0.4 * (0.92 - 0.5) / 0.5
     assert judges.relative_cost(CURVES, "cheap", "dear", most=0.6) == pytest.approx(0.1 / 0.28)
     assert judges.relative_cost(CURVES, "dear", "cheap", most=1.0) == pytest.approx(
         dear_at_92 / 0.2
+    )
+    assert judges.relative_cost(CURVES, "cheap", "dear", most=1.0) == pytest.approx(
+        0.2 / dear_at_92
     )

@@ -534,6 +534,12 @@ class TestCurves:
         assert texts(ax.get_xticklabels()) == ["1", "2", "4", "8"]
         np.testing.assert_array_equal(ax.get_xticks(), [1, 2, 4, 8])
 
+    def test_of_many_integers_some_are_the_ticks(self):
+        (ax,) = plots.curves(range(1, 21), {"a": np.arange(20)}, "number", "y").axes
+        ticks = ax.get_xticks()
+        np.testing.assert_array_equal(ticks, np.round(ticks))
+        assert 4 < len(ticks) < 20
+
     def test_few_values_are_the_ticks_of_a_logarithmic_axis(self):
         (ax,) = plots.curves([0.1, 1, 4], {"a": [1, 2, 3]}, "x", "y", log_x=True).axes
         assert texts(ax.get_xticklabels()) == ["0.1", "1", "4"]

@@ -173,7 +173,7 @@ class EditTrial:
     def _sees(self, codes):
         return self._network.predict(codes, batch_size=BATCH, verbose=0) > 0
 
-    def measure(self, name, shifts, present=False):
+    def measure(self, name, shifts, present=False, companion=None):
         """Measures success and side effects of several edits.
 
         Args:
@@ -182,6 +182,8 @@ class EditTrial:
                 `(latent_dim,)`, the same for each.
             present: Boolean, whether the faces edited are those with the
                 attribute, to take it away, or those without, to add it.
+            companion: String, the attribute whose verdicts alone are the side
+                effects. By default all others are.
 
         Returns:
             Pair of arrays `(len(shifts),)`: success and side effects.
@@ -196,7 +198,11 @@ class EditTrial:
         moved = [self.codes[faces] + np.broadcast_to(s, self.codes.shape)[faces] for s in shifts]
         after = self._sees(np.concatenate(moved)).reshape(len(shifts), len(faces), -1)
         success = np.mean(after[:, :, j] != present, axis=1)
-        changed = np.delete(after != self.before[faces], j, axis=2)
+        changed = after != self.before[faces]
+        if companion is None:
+            changed = np.delete(changed, j, axis=2)
+        else:
+            changed = changed[:, :, [self._column(companion)]]
         return success, np.mean(changed, axis=(1, 2))
 
     def count(self, name, shift, present=False):
@@ -204,13 +210,14 @@ class EditTrial:
         (success,), (side_effects,) = self.measure(name, [shift], present)
         return float(success), float(side_effects)
 
-    def curves(self, name, shift, strengths):
-        """Measures ways to add an attribute, each at several strengths.
+    def curves(self, name, shift, strengths, **measured):
+        """Measures ways to edit an attribute, each at several strengths.
 
         Args:
             name: String, the attribute.
             shift: Function of `(name, way, strength, codes)`: what to add to the codes.
             strengths: Dict, way to a sequence of numbers.
+            **measured: `present` and `companion`, as for `measure`.
 
         Returns:
             Dict, way to `Curve`.
@@ -218,7 +225,9 @@ class EditTrial:
         found = {}
         for way, steps in strengths.items():
             shifts = [shift(name, way, strength, self.codes) for strength in steps]
-            found[way] = Curve(np.asarray(steps, "float64"), *self.measure(name, shifts))
+            found[way] = Curve(
+                np.asarray(steps, "float64"), *self.measure(name, shifts, **measured)
+            )
         return found
 
     def _column(self, name):
@@ -268,11 +277,10 @@ def relative_cost(curves, way, other, most=0.9):
         curves: Dict, way to `Curve`.
         way: String, one of the ways.
         other: String, the way to compare with.
-        most: Float, the success: that, or what `other` reaches where that is less.
+        most: Float, the success: that, or what both reach where that is less.
 
     Returns:
-        Float, the side effects of `way` over those of `other`; infinite where `way` never
-        reaches that success.
+        Float, the side effects of `way` over those of `other`.
     """
-    success = min(most, curves[other].success.max())
+    success = min(most, *(curves[key].success.max() for key in (way, other)))
     return side_effects_at(curves[way], success) / side_effects_at(curves[other], success)

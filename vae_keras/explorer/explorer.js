@@ -3,7 +3,8 @@
 
 const NEIGHBOURS = 10;
 const PRIOR = Math.sqrt(-2 * Math.log(0.05)); // the circle that holds 95 % of the draws from N(0, I)
-const STEPS = 48; // of a walk, pictures
+const SECONDS = 4; // that a walk takes
+const STATIONS = 10; // pictures of draws, or of a walk, below a map
 const SIDE = 640; // of a map, dots
 const CELLS = 40; // along a side of a map, where holes are shaded
 const RINGS = 20; // draws from the prior lie on as many rings, and as many on each
@@ -196,15 +197,17 @@ function show(canvas, image, [height, width, channels]) {
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
-// Goes from one code to another, a picture at a time.
-function walk(from, to, visit) {
-  let step = 0;
+// Calls `visit` with the share of the way that is behind, until all of it is, or `isOver` says so.
+function stroll(visit, isOver) {
+  const begin = performance.now();
+  const length = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 1000 * SECONDS;
   const next = () => {
-    const share = step / STEPS;
-    visit(from.map((value, index) => value + share * (to[index] - value)));
-    if (step++ < STEPS) requestAnimationFrame(next);
+    if (isOver()) return;
+    const share = Math.min((performance.now() - begin) / length, 1);
+    visit(share);
+    if (share < 1) requestAnimationFrame(next);
   };
-  next();
+  requestAnimationFrame(next);
 }
 
 // Does a long task, a generator, a few steps at a time: between them the page answers the reader.
@@ -218,51 +221,122 @@ function inSlices(task, root) {
   setTimeout(() => inSlices(task, root));
 }
 
-function* together(tasks) {
-  for (const task of tasks) yield* task;
+function* inTurn(tasks) {
+  for (let left = tasks; left.length; yield) left = left.filter((task) => !task.next().done);
 }
 
 // ---- The plane: maps of codes, and what the decoder draws where the pointer is
 
+const RED = "#d1242f";
+const GREY = "#6e7781";
+const NORMAL = "N(0,\u00a0I)"; // on one line
+const between = (from, to, share) => from.map((value, index) => value + share * (to[index] - value));
+const median = (values) => values.sort((one, other) => one - other)[values.length >> 1];
+
+function circle(context, [x, y], radius, color, width) {
+  Object.assign(context, { strokeStyle: color, lineWidth: width });
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.stroke();
+}
+
 class PlaneMap {
-  constructor({ name, codes, labels, limits, model }, { classNames, colors, hole, what }) {
-    Object.assign(this, { name, labels, limits, classNames, colors, hole, what, point: [0, 0], drawn: null });
+  constructor({ name, variational, codes, labels, limits, model }, { classNames, colors, hole, what }) {
+    Object.assign(this, { name, labels, limits, classNames, colors, hole, what });
+    Object.assign(this, { point: [0, 0], pin: null, drawn: null, share: 0, stations: [], reached: 0, cells: [], isSearched: false });
     this.codes = float32(codes);
     this.decoder = new Decoder(model);
-    this.canvas = element("canvas", {
+    this.dots = element("canvas", { className: "dots", width: SIDE, height: SIDE });
+    this.canvas = element("canvas", { // over it: what changes
       className: "map", tabIndex: 0, role: "application", width: SIDE, height: SIDE,
-      "aria-label": `Map of the codes of ${name}. Arrow keys move the point.`,
+      "aria-label": `Map of the codes of ${name}. Arrow keys move the point, Enter pins it, Escape lets go.`,
     });
     this.picture = element("canvas", { className: "picture grey", role: "img", "aria-label": `What ${name} draws there` });
     this.words = element("div", { className: "words", "aria-live": "polite" });
-    this.facts = element("p", { className: "facts", textContent: `${percent(this.within())} of its codes lie in the dashed circle; 95 % of the draws from N(0, I) do.` });
-    this.root = element("section", { className: "panel" }, element("h2", { textContent: name }), this.canvas,
-      element("div", { className: "below" }, this.picture, this.words), this.facts);
-    this.canvas.addEventListener("pointerdown", (event) => this.follow(event));
-    this.canvas.addEventListener("pointermove", (event) => this.follow(event));
-    this.canvas.addEventListener("keydown", (event) => this.press(event));
+    this.looked = element("span");
+    this.facts = element("div", { className: "facts" });
+    this.caption = element("p", { className: "caption", role: "status" });
+    this.strip = element("div", { className: "strip" });
+    const kind = variational
+      ? `A variational autoencoder: trained to redraw each ${what} from its code with noise added, and to keep the codes where ${NORMAL} draws.`
+      : `An autoencoder: trained to redraw each ${what} from its code, and nothing else. Nothing tells it where to put the codes.`;
+    this.scale = element("p", { className: "scale" });
+    this.root = element("section", { className: "panel" }, element("h2", { textContent: name }), element("p", { className: "kind", textContent: kind }),
+      element("div", { className: "inside" },
+        element("div", { className: "chart" }, this.dots, ...this.names(), this.canvas),
+        element("div", { className: "found" }, this.scale, this.facts, this.caption, this.strip),
+        element("div", { className: "below" }, this.picture, this.words)));
     this.drawDots();
+    const on = (name, action) => this.canvas.addEventListener(name, (event) => this.isWalking || action(event));
+    ["pointerdown", "pointermove"].forEach((name) => on(name, (event) => this.moveTo(this.codeAt(event))));
+    on("click", (event) => this.putPin(this.codeAt(event)));
+    on("keydown", (event) => this.press(event));
+    ["pointerleave", "blur"].forEach((name) => on(name, () => this.moveTo(this.pin ?? this.point)));
   }
 
-  code(index) {
-    return this.codes.subarray(2 * index, 2 * index + 2);
+  code(index) { return Array.from(this.codes.subarray(2 * index, 2 * index + 2)); }
+
+  // The names of the classes at the medians of their codes, and that of the prior's circle, none on another.
+  names() {
+    if (this.classNames.length < 2) return [];
+    const [x, y] = this.toScreen([0, PRIOR]);
+    const written = [{ name: NORMAL, color: "transparent", place: [x, y - 18] }];
+    const classes = this.classNames.flatMap((name, label) => {
+      const own = this.labels.flatMap((other, index) => (other === label ? [this.code(index)] : []));
+      const place = this.toScreen([0, 1].map((axis) => median(own.map((code) => code[axis]))));
+      return own.length ? [{ name, color: this.colors[label % this.colors.length], place }] : [];
+    });
+    for (const some of classes.sort((one, other) => one.place[1] - other.place[1])) {
+      for (const { name, place } of written.sort((one, other) => one.place[1] - other.place[1])) { // a line takes 32 dots of the map, a letter 12
+        const isApart = Math.abs(place[0] - some.place[0]) > 6 * (name.length + some.name.length) + 42;
+        if (!isApart && Math.abs(place[1] - some.place[1]) < 32) some.place[1] = place[1] + 32;
+      }
+      written.push(some);
+    }
+    return written.map(({ name, color, place: [left, top] }) => element("span", { className: "name", "aria-hidden": "true",
+      style: `left:${(100 * left) / SIDE}%; top:${(100 * top) / SIDE}%` }, element("i", { style: `background:${color}` }), name));
   }
 
-  // The share of the codes inside the prior's circle.
-  within() {
-    return this.labels.filter((_, index) => Math.hypot(...this.code(index)) < PRIOR).length / this.labels.length;
-  }
-
-  // What the decoder draws for the codes: a hole is where it draws nothing like them.
+  // What the decoder draws for the codes: a hole is where it draws nothing like them. Then evenly chosen draws from the prior.
   *prepare() {
-    const size = sizeOf(this.decoder.shape);
-    const drawn = new Float32Array(this.labels.length * size);
-    for (let index = 0; index < this.labels.length; index++) {
+    const [size, count, steps] = [sizeOf(this.decoder.shape), this.labels.length, this.labels.length + RINGS ** 2];
+    const drawn = new Float32Array(count * size);
+    for (let index = 0; index < count; index++) {
       drawn.set(this.decoder.decode(this.code(index)), index * size);
+      this.progress(index / steps);
       yield;
     }
     this.drawn = drawn;
-    this.moveTo(this.point);
+    this.judge();
+    this.describe();
+    const [seen, missed] = [new Set(), []];
+    for (let index = 0; index < RINGS ** 2; index++) {
+      const radius = Math.sqrt(-2 * Math.log(1 - (Math.floor(index / RINGS) + 0.5) / RINGS));
+      const draw = [Math.cos, Math.sin].map((side) => radius * side((2 * Math.PI * (index + 0.5)) / RINGS));
+      missed.push(this.isHole(this.decoder.decode(draw)));
+      seen.add(this.nearest(draw).label);
+      this.progress((count + index) / steps);
+      yield;
+    }
+    this.tell(percent(missed.filter(Boolean).length / RINGS ** 2), `${seen.size} of ${this.classNames.length}`);
+  }
+
+  progress(share) {
+    if (Math.floor(100 * share) === Math.floor(100 * this.share)) return;
+    this.share = share;
+    this.tell("…", "…");
+    if (!this.drawn) this.describe();
+  }
+
+  // The three numbers by which maps are compared.
+  tell(missed, classes) {
+    const inside = this.labels.filter((_, index) => Math.hypot(...this.code(index)) < PRIOR).length / this.labels.length;
+    const fact = (number, words) => element("div", {}, element("b", { textContent: number }),
+      element("span", { textContent: number === "…" ? `counting: ${percent(this.share)}` : words }));
+    this.facts.replaceChildren(
+      fact(percent(inside), `of its ${this.what}s' codes lie in the circle of ${NORMAL}`),
+      fact(missed, `of ${RINGS ** 2} draws from ${NORMAL} are holes`),
+      ...(this.classNames.length > 1 ? [fact(classes, "classes are met by these draws")] : []));
   }
 
   toScreen([x, y]) {
@@ -270,196 +344,273 @@ class PlaneMap {
     return [((x - low[0]) / (high[0] - low[0])) * SIDE, (1 - (y - low[1]) / (high[1] - low[1])) * SIDE];
   }
 
+  // On the map, or at its edge.
+  onScreen(code) { return this.toScreen(code).map((place) => Math.min(Math.max(place, 12), SIDE - 12)); }
+
   toCode(across, up) {
-    const { low, high } = this.limits;
-    return [low[0] + across * (high[0] - low[0]), low[1] + up * (high[1] - low[1])];
+    return [across, up].map((share, axis) => this.limits.low[axis] + share * (this.limits.high[axis] - this.limits.low[axis]));
   }
 
-  follow(event) {
+  codeAt(event) {
     const box = this.canvas.getBoundingClientRect();
-    this.moveTo(this.toCode((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height));
+    return this.toCode((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height);
   }
 
   press(event) {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (!step) return;
-    event.preventDefault();
     const { low, high } = this.limits;
-    this.moveTo(this.point.map((value, axis) => value + (step[axis] * (high[axis] - low[axis])) / 60));
+    if (step) this.moveTo(this.point.map((value, axis) => value + (step[axis] * (high[axis] - low[axis])) / 60));
+    else if (event.key === "Enter") this.putPin(this.point);
+    else if (event.key === "Escape") this.putPin(null);
+    else return;
+    event.preventDefault();
+  }
+
+  putPin(code) {
+    this.pin = code;
+    this.moveTo(code ?? this.point);
+    this.onPin();
   }
 
   drawDots() {
-    const context = this.canvas.getContext("2d", { willReadFrequently: true });
+    const context = this.dots.getContext("2d");
     context.globalAlpha = 0.7;
     this.labels.forEach((label, index) => {
       const [x, y] = this.toScreen(this.code(index));
       context.fillStyle = this.colors[label % this.colors.length];
       context.fillRect(x - 2, y - 2, 4, 4);
     });
-    this.drawPrior(context);
-    this.keep();
   }
 
-  keep() {
-    this.dots = this.canvas.getContext("2d").getImageData(0, 0, SIDE, SIDE);
-  }
-
-  // Where the codes would be if they were the prior's, and how wide the map is.
-  drawPrior(context) {
-    const [x, y] = this.toScreen([0, 0]);
-    const [right, top] = this.toScreen([PRIOR, PRIOR]);
-    context.globalAlpha = 1;
-    context.strokeStyle = context.fillStyle = "#818b98";
-    context.setLineDash([8, 6]);
-    context.lineWidth = 3;
-    context.beginPath();
-    context.ellipse(x, y, right - x, y - top, 0, 0, 2 * Math.PI);
-    context.stroke();
+  paint(kind) {
+    const context = this.canvas.getContext("2d");
+    context.clearRect(0, 0, SIDE, SIDE);
+    if (this.isShaded) {
+      Object.assign(context, { globalAlpha: 0.3, fillStyle: RED });
+      this.cells.forEach(([row, column]) => context.fillRect((column * SIDE) / CELLS, (row * SIDE) / CELLS, SIDE / CELLS, SIDE / CELLS));
+      context.globalAlpha = 1;
+    }
+    // Where the codes would be if they were the prior's.
+    const [middle, edge] = [this.toScreen([0, 0]), this.toScreen([PRIOR, 0])];
+    circle(context, middle, edge[0] - middle[0], "#ffffff", 6);
+    context.setLineDash([8, 5]);
+    circle(context, middle, edge[0] - middle[0], "#24292f", 4);
     context.setLineDash([]);
-    context.font = "20px system-ui, sans-serif";
-    const { low, high } = this.limits;
-    context.fillText(low.map((value) => value.toFixed(1)).join(", "), 8, SIDE - 10);
-    context.textAlign = "right";
-    context.fillText(high.map((value) => value.toFixed(1)).join(", "), SIDE - 8, 24);
+    this.paintStations(context);
+    if (this.pin) [["#ffffff", 12], ["#24292f", 6]].forEach((ink) => circle(context, this.onScreen(this.pin), 20, ...ink));
+    circle(context, this.onScreen(this.point), 13, { hole: RED, none: "#1f883d", unknown: GREY }[kind], 4);
+  }
+
+  // The codes whose pictures stand below the map, with their numbers; of a walk with the line from first to last.
+  paintStations(context) {
+    Object.assign(context, { lineWidth: 4, strokeStyle: GREY, font: "bold 15px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" });
+    context.beginPath();
+    if (this.isWalk) this.stations.forEach(({ code }) => context.lineTo(...this.onScreen(code)));
+    context.stroke();
+    this.stations.slice(0, this.reached).forEach(({ code, isHole }, index) => {
+      const [x, y] = this.onScreen(code);
+      circle(context, [x, y], 10, "#ffffff", 2);
+      context.fillStyle = isHole ? RED : "#24292f";
+      context.fill();
+      context.fillStyle = "#ffffff";
+      context.fillText(index + 1, x, y + 1);
+    });
   }
 
   moveTo(point) {
     this.point = point;
-    const image = this.decoder.decode(point);
-    const away = this.distance(image);
-    show(this.picture, image, this.decoder.shape);
-    const context = this.canvas.getContext("2d");
-    context.putImageData(this.dots, 0, 0);
-    const [x, y] = this.toScreen(point);
-    context.globalAlpha = 1;
-    context.lineWidth = 4;
-    context.strokeStyle = { hole: "#d1242f", none: "#1f883d", unknown: "#818b98" }[this.kind(away)];
-    context.beginPath();
-    context.arc(x, y, 11, 0, 2 * Math.PI);
-    context.stroke();
-    this.words.replaceChildren(...this.describe(point, away));
+    this.image = this.decoder.decode(point);
+    show(this.picture, this.image, this.decoder.shape);
+    this.describe();
   }
 
-  // How far a picture is from the nearest of those that are drawn for codes: per pixel, root mean square.
-  distance(image) {
-    if (!this.drawn) return NaN;
-    const size = image.length;
+  // How far a picture is from the nearest of those that are drawn for codes: the root mean square of the difference as a
+  // share of its own, so that a dim smear is not near to all that is dark. One that is near enough ends the search.
+  distance(image, enough = 0) {
+    const own = Math.max(image.reduce((sum, value) => sum + value ** 2, 0), 1e-12);
     let least = Infinity;
-    for (let start = 0; start < this.drawn.length; start += size) {
+    for (let start = 0; start < this.drawn.length && least > enough ** 2 * own; start += image.length) {
       let sum = 0;
-      for (let pixel = 0; pixel < size && sum < least; pixel++) sum += (image[pixel] - this.drawn[start + pixel]) ** 2;
+      for (let pixel = 0; pixel < image.length && sum < least; pixel++) sum += (image[pixel] - this.drawn[start + pixel]) ** 2;
       least = Math.min(least, sum);
     }
-    return Math.sqrt(least / size);
+    return Math.sqrt(least / own);
   }
 
-  kind(away) {
-    return Number.isNaN(away) ? "unknown" : away > this.hole ? "hole" : "none";
-  }
+  isHole(image) { return this.distance(image, this.hole) > this.hole; }
 
-  // The class that most of the nearest codes have, and how many of them.
+  // The nearest code, the class that most of the nearest codes have, and how many of them.
   nearest([x, y]) {
-    const squares = this.labels.map((label, index) => [(this.codes[2 * index] - x) ** 2 + (this.codes[2 * index + 1] - y) ** 2, label]);
+    const squares = this.labels.map((label, index) => [(this.codes[2 * index] - x) ** 2 + (this.codes[2 * index + 1] - y) ** 2, label, index]);
     const near = squares.sort((one, other) => one[0] - other[0]).slice(0, NEIGHBOURS);
     const counts = near.reduce((sum, [, label]) => ({ ...sum, [label]: (sum[label] || 0) + 1 }), {});
     const [label, count] = Object.entries(counts).sort((one, other) => other[1] - one[1])[0];
-    return { label, count, of: near.length };
+    return { index: near[0][2], label, count, of: near.length };
   }
 
-  describe(point, away) {
-    const prior = Math.exp(-(point[0] ** 2 + point[1] ** 2) / 2);
-    const kind = this.kind(away);
+  // Says what lies at the point, and rings it.
+  describe() {
+    const away = this.drawn ? this.distance(this.image) : NaN;
+    const kind = !this.drawn ? "unknown" : away > this.hole ? "hole" : "none";
     const verdict = {
       hole: `A hole: none of its ${this.what}s looks like this`,
       none: `No hole: one of its ${this.what}s looks like this`,
-      unknown: `Drawing all of its ${this.what}s, to compare …`,
+      unknown: `Drawing its ${this.what}s, to compare: ${percent(this.share)}`,
     }[kind];
-    const { label, count, of } = this.nearest(point);
-    return [
-      element("strong", { className: kind, textContent: verdict }),
-      element("span", { textContent: kind === "unknown" ? "" : `The nearest differs by ${away.toFixed(3)} per pixel; from ${this.hole} on it is a hole.` }),
-      element("span", { textContent: `${count} of the ${of} nearest codes: ${this.classNames[label]}` }),
-      element("span", { textContent: `z = (${point.map((value) => value.toFixed(2)).join(", ")}), where N(0, I) has ${percent(prior)} of its highest density` }),
+    const { label, count, of } = this.nearest(this.point);
+    const prior = Math.exp(-(this.point[0] ** 2 + this.point[1] ** 2) / 2);
+    const lines = [
+      this.drawn && `The nearest differs by ${percent(away)}; a hole, by more than ${percent(this.hole)}.`,
+      this.classNames.length > 1 && `${count} of the ${of} nearest codes: ${this.classNames[label]}`,
+      `At the ring: z = (${this.point.map((value) => value.toFixed(2)).join(", ")}); ${NORMAL} has ${percent(prior)} of its highest density here`,
+      this.pin && this.point === this.pin && "Pinned. Another click moves the pin, Escape takes it away.",
     ];
+    this.words.replaceChildren(element("strong", { className: kind, textContent: verdict }),
+      ...lines.filter(Boolean).map((line) => element("span", { textContent: line })));
+    this.paint(kind);
   }
 
-  // Whether a picture is a hole; faster than its distance, which of most pictures need not be known.
-  isHole(image) {
-    const size = image.length;
-    const limit = this.hole ** 2 * size;
-    for (let start = 0; start < this.drawn.length; start += size) {
-      let sum = 0;
-      for (let pixel = 0; pixel < size && sum <= limit; pixel++) sum += (image[pixel] - this.drawn[start + pixel]) ** 2;
-      if (sum <= limit) return false;
-    }
-    return true;
+  // Puts codes on the map, and their pictures below it.
+  lay(codes, title, isWalk) {
+    Object.assign(this, { stations: codes.map((code) => ({ code, image: this.decoder.decode(code) })), title, isWalk });
+    this.rest(!isWalk);
+    this.strip.replaceChildren(...this.stations.map(({ code, image }) => {
+      const canvas = element("canvas", { className: "picture" });
+      show(canvas, image, this.decoder.shape);
+      const thumb = element("button", { type: "button", className: "thumb" }, canvas, element("small"));
+      const on = (name, action) => thumb.addEventListener(name, () => this.isWalking || action());
+      on("click", () => this.putPin(code));
+      ["pointerenter", "focus"].forEach((name) => on(name, () => this.moveTo(code)));
+      ["pointerleave", "blur"].forEach((name) => on(name, () => this.moveTo(this.pin ?? this.point)));
+      return thumb;
+    }));
+    this.judge();
+    this.reach(isWalk ? 0 : codes.length);
   }
 
-  // Shades the places of the map that are holes, and counts: there, and among evenly chosen draws from the prior.
-  *shade() {
+  // Says which of the pictures below the map are holes, once there is something to compare with.
+  judge() {
+    this.stations.forEach((station, index) => {
+      station.isHole = this.drawn !== null && this.isHole(station.image);
+      const thumb = this.strip.children[index];
+      thumb.classList.toggle("hole", station.isHole);
+      thumb.lastChild.textContent = `${index + 1}${station.isHole ? " hole" : ""}`;
+      thumb.setAttribute("aria-label", `Picture ${index + 1} of ${this.name}${station.isHole ? ", a hole" : ""}`);
+    });
+    const holes = this.stations.filter(({ isHole }) => isHole).length;
+    this.caption.textContent = this.title + (this.drawn ? `: ${holes} of ${this.stations.length} are holes` : "");
+  }
+
+  reach(count) {
+    this.reached = count;
+    [...this.strip.children].forEach((thumb, index) => { thumb.style.visibility = index < count ? "" : "hidden"; });
+    this.describe();
+  }
+
+  // While a walk is under way the pointer is not followed, nor are the words read out.
+  rest(isAtRest) {
+    this.isWalking = !isAtRest;
+    this.words.setAttribute("aria-busy", this.isWalking);
+  }
+
+  walk(from, to, share) {
+    this.rest(share === 1);
+    this.moveTo(between(from, to, share));
+    this.reach(Math.floor(share * (STATIONS - 1) + 1e-9) + 1);
+  }
+
+  // Looks for the places of the map that are holes.
+  *findHoles() {
     while (!this.drawn) yield;
-    const width = SIDE / CELLS;
-    let holes = 0;
     for (let row = 0; row < CELLS; row++) {
-      const found = [];
       for (let column = 0; column < CELLS; column++) {
         const code = this.toCode((column + 0.5) / CELLS, 1 - (row + 0.5) / CELLS);
-        if (this.isHole(this.decoder.decode(code))) found.push(column);
+        if (this.isHole(this.decoder.decode(code))) this.cells.push([row, column]);
         yield;
       }
-      holes += found.length;
-      const context = this.canvas.getContext("2d");
-      context.putImageData(this.dots, 0, 0);
-      context.globalAlpha = 0.3;
-      context.fillStyle = "#d1242f";
-      found.forEach((column) => context.fillRect(column * width, row * width, width, width));
-      this.keep();
-      this.moveTo(this.point);
+      this.looked.textContent = ` Looking for holes: ${percent((row + 1) / CELLS)}.`;
+      this.describe();
     }
-    const draws = Array.from({ length: RINGS ** 2 }, (_, index) => {
-      const [ring, turn] = [Math.floor(index / RINGS), (2 * Math.PI * (index + 0.5)) / RINGS];
-      const radius = Math.sqrt(-2 * Math.log(1 - (ring + 0.5) / RINGS));
-      return [radius * Math.cos(turn), radius * Math.sin(turn)];
-    });
-    let missed = 0;
-    const seen = new Set();
-    for (const draw of draws) {
-      missed += this.isHole(this.decoder.decode(draw));
-      seen.add(this.nearest(draw).label);
-      yield;
-    }
-    this.facts.append(
-      element("br"), `Holes: ${percent(holes / CELLS ** 2)} of this map, ${percent(missed / draws.length)} of what N(0, I) draws, ` +
-      `which reaches ${seen.size} of ${this.classNames.length} classes.`);
-    this.root.dataset.shaded = "true";
+    this.looked.textContent = ` Holes: ${percent(this.cells.length / CELLS ** 2)} of this map.`;
+    this.isSearched = true;
+    this.shade(this.isShaded);
+  }
+
+  shade(isShaded) {
+    this.isShaded = isShaded;
+    this.root.toggleAttribute("data-shaded", isShaded && this.isSearched);
+    this.describe();
   }
 }
 
 function plane(data, root) {
+  const { what } = data;
   const maps = data.panels.map((panel) => new PlaneMap(panel, data));
-  let mark = null;
-  const every = (code) => maps.forEach((map) => map.moveTo(code));
-  const walkHere = button("Walk here from the mark", () =>
-    maps.forEach((map, index) => walk(mark[index], map.point, (code) => map.moveTo(code))));
-  walkHere.disabled = true;
-  const shade = button("Shade the holes", () => {
-    shade.disabled = true;
-    maps.forEach((map) => inSlices(map.shade()));
+  let turn = 0; // what was asked for last ends a walk that is under way
+  const draw = button(`Draw ten new ${what}s`, () => {
+    turn++;
+    const codes = Array.from({ length: STATIONS }, () => [normal(), normal()]);
+    maps.forEach((map) => map.lay(codes, `Ten draws from ${NORMAL}${maps.length > 1 ? ", the same on each map" : ""}`, false));
   });
-  const bar = element("div", { className: "bar" }, shade,
-    button("Draw a code from N(0, I)", () => every([normal(), normal()])),
-    button("Mark this point", () => { mark = maps.map((map) => map.point); walkHere.disabled = false; }), walkHere);
-  const legend = element("p", { className: "legend" }, ...data.classNames.map((name, label) =>
-    element("span", {}, element("i", { style: `background:${data.colors[label % data.colors.length]}` }), name)));
-  const help = element("p", { className: "help" },
-    `Each dot is the code of one of the ${data.what}s. Move the pointer, a finger or the arrow keys over a map: below it the decoder draws what ` +
-    `lies there. Green ring: like one of the ${data.what}s. Red ring: a hole, like none of them. The dashed circle holds 95 % of the draws from N(0, I). ` +
-    "In the corners stand the coordinates. ",
-    element("b", { textContent: `Find the holes, then let them be shaded. Where would you draw the code of a new ${data.what}?` }));
-  root.append(help, bar, element("div", { className: "panels" }, ...maps.map((map) => map.root)), legend);
-  every([0, 0]);
-  inSlices(together(maps.map((map) => map.prepare())), root);
+  draw.classList.add("first");
+  const walk = button("", () => {
+    const mine = ++turn;
+    const { labels } = maps[0];
+    const any = () => Math.floor(Math.random() * labels.length);
+    const pinned = maps.find((map) => map.pin);
+    const first = pinned ? pinned.nearest(pinned.pin).index : any();
+    let last = any();
+    for (let tries = 0; tries < 100 && labels[last] === labels[first]; tries++) last = any(); // there may be one class
+    const [start, end] = [first, last].map((index) => data.classNames[labels[index]]);
+    const ways = maps.map((map) => [map.pin ?? map.code(first), map.code(last)]);
+    maps.forEach((map, index) =>
+      map.lay(Array.from({ length: STATIONS }, (_, step) => between(...ways[index], step / (STATIONS - 1))), `From ${map.pin ? "the pin" : start} to ${end}`, true));
+    stroll((share) => maps.forEach((map, index) => map.walk(...ways[index], share)), () => mine !== turn);
+  });
+  let isShaded = null;
+  const shade = button("Shade the holes", () => {
+    if (isShaded === null) inSlices(inTurn(maps.map((map) => map.findHoles())));
+    isShaded = !isShaded;
+    shade.setAttribute("aria-pressed", isShaded);
+    maps.forEach((map) => map.shade(isShaded));
+  });
+  shade.setAttribute("aria-pressed", false);
+  const rename = () => { walk.textContent = maps.some((map) => map.pin) ? "Walk from the pin" : `Walk between two ${what}s`; };
+  rename();
+  const widths = maps.map(({ limits: { low, high } }) => high[0] - low[0]);
+  const least = Math.min(...widths);
+  maps.forEach((map, index) => {
+    map.onPin = rename;
+    const times = widths[index] > 1.2 * least ? `, ${(widths[index] / least).toFixed(1)} times that of ${maps[widths.indexOf(least)].name}` : "";
+    map.scale.append(`This map is ${widths[index].toFixed(1)} wide${times}.`, map.looked);
+    map.moveTo([0, 0]);
+    map.tell("…", "…");
+  });
+  const { help, details } = planeWords(data);
+  root.append(element("h1", { textContent: `Drawing new ${what}s from two numbers` }), help,
+    element("div", { className: "bar" }, draw, walk, shade), element("div", { className: "panels" }, ...maps.map((map) => map.root)), details);
+  draw.click();
+  inSlices(inTurn(maps.map((map) => map.prepare())), root);
   return Object.fromEntries(maps.map((map) => [map.name, map.decoder]));
+}
+
+// What the page says before its maps, and after them.
+function planeWords({ what, hole, panels }) {
+  const term = (textContent) => element("b", { textContent });
+  const help = element("p", { className: "help" },
+    `Each dot is one of ${panels[0].labels.length.toLocaleString("en")} ${what}s: an `, term("encoder"), " has turned its picture into a ", term("code"),
+    ", two numbers z, and a ", term("decoder"), ` draws a picture of any code, also of one where there is no dot. For a new ${what} one lets chance choose the code, by `,
+    term(NORMAL), ", the normal distribution around (0, 0): 95 % of its draws fall into the dashed circle. A ", term("hole"),
+    ` (red) is a code whose picture is like none of the ${what}s. `,
+    term(`${panels.length > 1 ? "Compare the" : "See the"} ten draws below ${panels.length > 1 ? "the maps" : "the map"}.`));
+  const details = element("details", {}, element("summary", { textContent: "How to move, and what exactly a hole is" }), ...[
+    "Move the pointer, a finger or the arrow keys over a map: the decoder draws what lies there. A click, a tap or Enter pins the point, and a walk begins at the pin; Escape takes it away.",
+    `A hole is a code whose picture differs from the picture of every ${what} by more than ${percent(hole)}: the root mean square of the difference over the pixels, as a share of ` +
+      "the picture's own. (evaluation.hole_fraction, which the notebooks use, takes the difference itself: by it a dim smear is near to all that is dark, and no hole.)",
+    `The ${RINGS ** 2} draws are spread evenly over ${NORMAL}, not left to chance; a draw meets the class that most of the ${NEIGHBOURS} nearest codes have. ` +
+      `A walk goes straight from the code of one ${what} to that of another of a different class, the same two on each map.`,
+  ].map((textContent) => element("p", { textContent })));
+  return { help, details };
 }
 
 // ---- Attributes: an image, and a slider for each direction that has a name
@@ -575,7 +726,7 @@ function attributes(data, root) {
   const list = new Row("", what, sources.decoded, face);
   face.begin(list.next());
   face.goTo(list.next());
-  inSlices(together(rows.map((row) => row.fill())), root);
+  inSlices(inTurn(rows.map((row) => row.fill())), root);
   return { [data.name]: face.decoder };
 }
 

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from vae_keras.plots.style import COLORS, NORMAL, SMALL, WIDTH, new_figure
 
@@ -46,12 +47,14 @@ def _name_curves(ax):
 
 
 def _ticks_at_values(ax, x, log_x):
-    """Few values along the axis are its ticks: nobody has 2.5 latent numbers."""
+    """Few values are the ticks, and of many integers some: nobody has 2.5 latent numbers."""
     values = np.asarray(x)
     are_integers = np.all(values == np.round(values))
     if len(values) <= 9 and (log_x or are_integers):
         ax.set_xticks(values, [f"{value:g}" for value in values])
         ax.set_xticks([], minor=True)
+    elif are_integers and not log_x:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def curves(x, lines, x_label, y_label, title=None, log_x=False, log_y=False):
