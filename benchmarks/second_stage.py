@@ -4,18 +4,19 @@
 
 Trains both on each Keras backend that is installed, each in a process of its own, one after
 another: garments on maps of 7 x 7 x 2 at `beta` = 0.1, faces on maps of 8 x 8 x 4 at `beta` = 1.
-New images come from the prior, from a Gaussian fitted to the codes and from the flow, with more
-and more steps; beside them stand reconstructions and real images. Of each the table has the
-Fréchet distance to real held-out images in the features of a classifier (of the ten classes, or of
-five attributes), which has seen the training images alone. It compares as many images each time,
-and which images a row is of is said once: the codes are those of the training images,
-reconstructions and real images are held out, and not those that are compared with.
+New images come from the prior, from a Gaussian and mixtures of Gaussians fitted to the same codes,
+and from the flow, with more and more steps; beside them stand reconstructions and real images. Of
+each the table has the Fréchet distance to real held-out images in the features of a classifier (of
+the ten classes, or of five attributes), which has seen the training images alone. It compares as
+many images each time, and which images a row is of is said once: the codes are those of the
+training images, reconstructions and real images are held out, and not those that are compared with.
 
 `loop` is the time of `FlowMatching.sample` beside that of a bare compiled loop over the same
 network, both for 1,000 samples in 16 steps, the median of each turn's ratio.
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import math
@@ -34,6 +35,7 @@ RECIPES = {
         "network": {"channels": 2, "filters": (32,)},
         "vae": {"likelihood": "bernoulli", "beta": 0.1},
         "vae_fit": {"peak": 5e-3, "epochs": 4, "batch_size": 128},
+        "mixtures": (10, 30),
         "units": 256,
         "flow_fit": {"peak": 1e-3, "epochs": 8, "batch_size": 256},
     },
@@ -41,6 +43,7 @@ RECIPES = {
         "network": {"channels": 4, "filters": (32, 64)},
         "vae": {"likelihood": "gaussian", "beta": 1.0},
         "vae_fit": {"peak": 3e-3, "epochs": 7, "batch_size": 32, "global_clipnorm": 2e4},
+        "mixtures": (3, 10),
         "units": 512,
         "flow_fit": {"peak": 1e-3, "epochs": 60, "batch_size": 256},
     },
@@ -130,9 +133,16 @@ def measure(data):
     yield "flow's numbers", flow.count_params()
     yield "second stage, s", train(flow, codes, **recipe["flow_fit"])
 
-    flat = latent.fit_gaussian(codes.reshape(len(codes), -1)).sample(half, seed=1)
     yield "distance, prior", distance(vae.generate(half, seed=1))
-    yield "distance, Gaussian", distance(vae.decode(flat.reshape(half, *codes.shape[1:])))
+    fits = {"Gaussian": latent.fit_gaussian}
+    for number in recipe["mixtures"]:
+        fits[f"{number} Gaussians"] = functools.partial(latent.fit_mixture, num_components=number)
+    for name, fit in fits.items():
+        start = time.perf_counter()
+        sampler = fit(codes.reshape(len(codes), -1))
+        yield f"{name}, s", time.perf_counter() - start
+        drawn = sampler.sample(half, seed=1).reshape(half, *codes.shape[1:])
+        yield f"distance, {name}", distance(vae.decode(drawn))
     for num_steps in STEPS:
         flow.sample(SAMPLES, num_steps=num_steps)  # compiles
         start = time.perf_counter()

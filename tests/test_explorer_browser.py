@@ -128,13 +128,15 @@ def test_a_plane_draws_what_lies_where_the_pointer_is(browser, tmp_path, context
             opened.decode(name, code), model.decode(code[None].astype("float32")).ravel(), atol=1e-3
         )
     words = opened.page.locator(".words").first
-    assert "z = (0.00, 0.00)" in words.inner_text()
+    first = shown_codes(page.data["panels"][0])[0]
+    np.testing.assert_allclose(opened.point(0), first, atol=0.006)
+    before = words.inner_text()
     chart = opened.page.locator(".map").first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     opened.page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.5)
     moved = words.inner_text()
-    assert "z = (0.00, 0.00)" not in moved
+    assert moved != before
     assert "nearest codes" in moved
     assert words.locator(".hole, .none").count() == 1
     chart.focus()
@@ -169,7 +171,7 @@ def test_the_maps_are_compared_by_numbers(browser, tmp_path):
     widths = [
         panel["limits"]["high"][0] - panel["limits"]["low"][0] for panel in page.data["panels"]
     ]
-    assert f"{widths[0]:.1f} wide, {widths[0] / widths[1]:.1f} times that of VAE" in scale
+    assert f"{widths[0]:.1f} wide, {widths[0] / widths[1]:.1f} times as wide as that of VAE" in scale
     assert "times" not in opened.page.locator(".scale").nth(1).inner_text()
     text = opened.page.locator("body").inner_text()  # nothing is left that was to come
     assert "…" not in text
@@ -249,11 +251,10 @@ def test_a_walk_from_the_pin_leaves_its_pictures(browser, tmp_path):
     models, page = make_plane()
     opened = Opened(browser, page, tmp_path / "plane.html")
     strip = opened.page.locator(".strip").first.locator("button")
-    opened.page.get_by_role("button", name="Walk between two images").wait_for()
     opened.page.mouse.click(*opened.at(0, 0.05, 0.05))
     pin = opened.point(0)
     busy = "document.querySelector('.words').ariaBusy === 'true'"
-    opened.press("Walk from the pin")
+    opened.press("Walk between two images")
     begin = time.perf_counter()
     opened.page.wait_for_function(busy)
     opened.page.wait_for_timeout(1500)
@@ -275,6 +276,36 @@ def test_a_walk_from_the_pin_leaves_its_pictures(browser, tmp_path):
     opened.assert_quiet()
 
 
+def test_a_pin_is_that_of_the_same_image_on_the_other_map(browser, tmp_path):
+    models, page = make_plane()
+    opened = Opened(browser, page, tmp_path / "plane.html")
+    one, other = (shown_codes(panel) for panel in page.data["panels"])
+    opened.page.mouse.click(*opened.at(1, 0.7, 0.3))
+    nearest = np.linalg.norm(other - opened.point(1), axis=1).argmin()
+    np.testing.assert_allclose(opened.point(0), one[nearest], atol=0.006)
+    pinned = opened.page.locator(".words", has_text="Pinned")
+    assert pinned.count() == 2
+    opened.page.locator(".strip").first.locator("button").nth(3).click()
+    np.testing.assert_array_equal(opened.point(0), opened.point(1))  # the same draw
+    assert pinned.count() == 2
+    opened.page.keyboard.press("Escape")  # though no map has the focus
+    assert pinned.count() == 0
+    opened.assert_quiet()
+
+
+def test_the_nearest_picture_stands_beside_the_one_that_is_drawn(browser, tmp_path):
+    models, page = make_plane()
+    opened = Opened(browser, page, tmp_path / "plane.html")
+    for number, (panel, model) in enumerate(zip(page.data["panels"], models.values(), strict=True)):
+        opened.page.mouse.click(*opened.at(number, 0.45, 0.55))
+        known = decoded(model, shown_codes(panel))
+        image = opened.decode(list(models)[number], opened.point(number)).reshape(8, 8, 1)
+        nearest = known[np.sum((known - image) ** 2, axis=(1, 2, 3)).argmin()]
+        shown = opened.pixels(opened.page.locator(".closest").nth(number), 8, 8)[..., :1]
+        np.testing.assert_allclose(shown, nearest, atol=0.01)
+    opened.assert_quiet()
+
+
 def codes_near(panel, code):
     codes = shown_codes(panel)
     return codes[np.linalg.norm(codes - code, axis=1).argmin()]
@@ -287,7 +318,7 @@ def test_a_walk_is_over_at_once_where_no_motion_is_wanted_and_leaves_its_line(br
     low, high = (np.array(page.data["panels"][0]["limits"][name]) for name in ("low", "high"))
     pin = end = opened.point(0)
     while np.linalg.norm((end - pin) / (high - low)) < 0.5:  # else its pictures' numbers touch
-        opened.press("Walk from the pin")
+        opened.press("Walk between two images")
         opened.page.evaluate(TWO_FRAMES)
         assert opened.page.locator(".words").first.get_attribute("aria-busy") == "false"
         end = opened.point(0)

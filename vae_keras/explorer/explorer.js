@@ -252,6 +252,8 @@ class PlaneMap {
       "aria-label": `Map of the codes of ${name}. Arrow keys move the point, Enter pins it, Escape lets go.`,
     });
     this.picture = element("canvas", { className: "picture grey", role: "img", "aria-label": `What ${name} draws there` });
+    this.closest = element("canvas", { className: "picture closest", role: "img", "aria-label": `The ${what} whose picture by ${name} is nearest` });
+    const below = (canvas, text) => element("figure", {}, canvas, element("figcaption", { textContent: text }));
     this.words = element("div", { className: "words", "aria-live": "polite" });
     this.looked = element("span");
     this.facts = element("div", { className: "facts" });
@@ -265,11 +267,11 @@ class PlaneMap {
       element("div", { className: "inside" },
         element("div", { className: "chart" }, this.dots, ...this.names(), this.canvas),
         element("div", { className: "found" }, this.scale, this.facts, this.caption, this.strip),
-        element("div", { className: "below" }, this.picture, this.words)));
+        element("div", { className: "below" }, below(this.picture, "drawn here"), below(this.closest, `nearest ${what}`), this.words)));
     this.drawDots();
     const on = (name, action) => this.canvas.addEventListener(name, (event) => this.isWalking || action(event));
     ["pointerdown", "pointermove"].forEach((name) => on(name, (event) => this.moveTo(this.codeAt(event))));
-    on("click", (event) => this.putPin(this.codeAt(event)));
+    on("click", (event) => this.onPin(this.codeAt(event)));
     on("keydown", (event) => this.press(event));
     ["pointerleave", "blur"].forEach((name) => on(name, () => this.moveTo(this.pin ?? this.point)));
   }
@@ -336,7 +338,7 @@ class PlaneMap {
     this.facts.replaceChildren(
       fact(percent(inside), `of its ${this.what}s' codes lie in the circle of ${NORMAL}`),
       fact(missed, `of ${RINGS ** 2} draws from ${NORMAL} are holes`),
-      ...(this.classNames.length > 1 ? [fact(classes, "classes are met by these draws")] : []));
+      ...(this.classNames.length > 1 ? [fact(classes, "classes are among those draws")] : []));
   }
 
   toScreen([x, y]) {
@@ -360,8 +362,7 @@ class PlaneMap {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     const { low, high } = this.limits;
     if (step) this.moveTo(this.point.map((value, axis) => value + (step[axis] * (high[axis] - low[axis])) / 60));
-    else if (event.key === "Enter") this.putPin(this.point);
-    else if (event.key === "Escape") this.putPin(null);
+    else if (event.key === "Enter") this.onPin(this.point);
     else return;
     event.preventDefault();
   }
@@ -369,7 +370,6 @@ class PlaneMap {
   putPin(code) {
     this.pin = code;
     this.moveTo(code ?? this.point);
-    this.onPin();
   }
 
   drawDots() {
@@ -407,11 +407,13 @@ class PlaneMap {
     context.beginPath();
     if (this.isWalk) this.stations.forEach(({ code }) => context.lineTo(...this.onScreen(code)));
     context.stroke();
+    const isCrowded = !this.isWalk && this.toScreen([PRIOR, 0])[0] - this.toScreen([0, 0])[0] < 80; // numbers would hide each other
     this.stations.slice(0, this.reached).forEach(({ code, isHole }, index) => {
       const [x, y] = this.onScreen(code);
-      circle(context, [x, y], 10, "#ffffff", 2);
+      circle(context, [x, y], isCrowded ? 5 : 10, "#ffffff", 2);
       context.fillStyle = isHole ? RED : "#24292f";
       context.fill();
+      if (isCrowded) return;
       context.fillStyle = "#ffffff";
       context.fillText(index + 1, x, y + 1);
     });
@@ -424,20 +426,20 @@ class PlaneMap {
     this.describe();
   }
 
-  // How far a picture is from the nearest of those that are drawn for codes: the root mean square of the difference as a
-  // share of its own, so that a dim smear is not near to all that is dark. One that is near enough ends the search.
-  distance(image, enough = 0) {
+  // Which of the pictures that are drawn for codes is nearest, and how far it is: the root mean square of the difference as a
+  // share of the picture's own, so that a dim smear is not near to all that is dark. One that is near enough ends the search.
+  closestTo(image, enough = 0) {
     const own = Math.max(image.reduce((sum, value) => sum + value ** 2, 0), 1e-12);
-    let least = Infinity;
+    let [least, found] = [Infinity, 0];
     for (let start = 0; start < this.drawn.length && least > enough ** 2 * own; start += image.length) {
       let sum = 0;
       for (let pixel = 0; pixel < image.length && sum < least; pixel++) sum += (image[pixel] - this.drawn[start + pixel]) ** 2;
-      least = Math.min(least, sum);
+      if (sum < least) [least, found] = [sum, start];
     }
-    return Math.sqrt(least / own);
+    return { away: Math.sqrt(least / own), picture: this.drawn.subarray(found, found + image.length) };
   }
 
-  isHole(image) { return this.distance(image, this.hole) > this.hole; }
+  isHole(image) { return this.closestTo(image, this.hole).away > this.hole; }
 
   // The nearest code, the class that most of the nearest codes have, and how many of them.
   nearest([x, y]) {
@@ -450,20 +452,21 @@ class PlaneMap {
 
   // Says what lies at the point, and rings it.
   describe() {
-    const away = this.drawn ? this.distance(this.image) : NaN;
+    const { away, picture } = this.drawn ? this.closestTo(this.image) : {};
+    if (picture) show(this.closest, picture, this.decoder.shape);
     const kind = !this.drawn ? "unknown" : away > this.hole ? "hole" : "none";
     const verdict = {
-      hole: `A hole: none of its ${this.what}s looks like this`,
-      none: `No hole: one of its ${this.what}s looks like this`,
+      hole: `A hole: unlike all of its ${this.what}s`,
+      none: `No hole: like one of its ${this.what}s`,
       unknown: `Drawing its ${this.what}s, to compare: ${percent(this.share)}`,
     }[kind];
     const { label, count, of } = this.nearest(this.point);
     const prior = Math.exp(-(this.point[0] ** 2 + this.point[1] ** 2) / 2);
     const lines = [
-      this.drawn && `The nearest differs by ${percent(away)}; a hole, by more than ${percent(this.hole)}.`,
+      this.drawn && `The nearest differs by ${percent(away)}; more than ${percent(this.hole)} is a hole.`,
       this.classNames.length > 1 && `${count} of the ${of} nearest codes: ${this.classNames[label]}`,
-      `At the ring: z = (${this.point.map((value) => value.toFixed(2)).join(", ")}); ${NORMAL} has ${percent(prior)} of its highest density here`,
-      this.pin && this.point === this.pin && "Pinned. Another click moves the pin, Escape takes it away.",
+      `z = (${this.point.map((value) => value.toFixed(2)).join(", ")}), where ${NORMAL} is ${percent(prior)} as dense as at (0, 0)`,
+      this.pin && this.point === this.pin && "Pinned, until another click or Escape.",
     ];
     this.words.replaceChildren(element("strong", { className: kind, textContent: verdict }),
       ...lines.filter(Boolean).map((line) => element("span", { textContent: line })));
@@ -474,12 +477,12 @@ class PlaneMap {
   lay(codes, title, isWalk) {
     Object.assign(this, { stations: codes.map((code) => ({ code, image: this.decoder.decode(code) })), title, isWalk });
     this.rest(!isWalk);
-    this.strip.replaceChildren(...this.stations.map(({ code, image }) => {
+    this.strip.replaceChildren(...this.stations.map(({ code, image }, index) => {
       const canvas = element("canvas", { className: "picture" });
       show(canvas, image, this.decoder.shape);
       const thumb = element("button", { type: "button", className: "thumb" }, canvas, element("small"));
       const on = (name, action) => thumb.addEventListener(name, () => this.isWalking || action());
-      on("click", () => this.putPin(code));
+      on("click", () => this.onStation(index));
       ["pointerenter", "focus"].forEach((name) => on(name, () => this.moveTo(code)));
       ["pointerleave", "blur"].forEach((name) => on(name, () => this.moveTo(this.pin ?? this.point)));
       return thumb;
@@ -553,12 +556,11 @@ function plane(data, root) {
     maps.forEach((map) => map.lay(codes, `Ten draws from ${NORMAL}${maps.length > 1 ? ", the same on each map" : ""}`, false));
   });
   draw.classList.add("first");
-  const walk = button("", () => {
+  const walk = button(`Walk between two ${what}s`, () => {
     const mine = ++turn;
     const { labels } = maps[0];
     const any = () => Math.floor(Math.random() * labels.length);
-    const pinned = maps.find((map) => map.pin);
-    const first = pinned ? pinned.nearest(pinned.pin).index : any();
+    const first = maps[0].pin ? maps[0].nearest(maps[0].pin).index : any();
     let last = any();
     for (let tries = 0; tries < 100 && labels[last] === labels[first]; tries++) last = any(); // there may be one class
     const [start, end] = [first, last].map((index) => data.classNames[labels[index]]);
@@ -575,15 +577,20 @@ function plane(data, root) {
     maps.forEach((map) => map.shade(isShaded));
   });
   shade.setAttribute("aria-pressed", false);
-  const rename = () => { walk.textContent = maps.some((map) => map.pin) ? "Walk from the pin" : `Walk between two ${what}s`; };
-  rename();
+  const unpin = () => maps.forEach((map) => map.isWalking || map.putPin(null));
+  root.addEventListener("keydown", (event) => { if (event.key === "Escape") unpin(); });
   const widths = maps.map(({ limits: { low, high } }) => high[0] - low[0]);
   const least = Math.min(...widths);
   maps.forEach((map, index) => {
-    map.onPin = rename;
-    const times = widths[index] > 1.2 * least ? `, ${(widths[index] / least).toFixed(1)} times that of ${maps[widths.indexOf(least)].name}` : "";
-    map.scale.append(`This map is ${widths[index].toFixed(1)} wide${times}.`, map.looked);
-    map.moveTo([0, 0]);
+    // On the other maps lies a pin, too: at the code of the same image, so that a walk is the same on each.
+    map.onPin = (code) => {
+      const { index: nearest } = map.nearest(code);
+      maps.forEach((other) => other.putPin(other === map ? code : other.code(nearest)));
+    };
+    map.onStation = (number) => maps.forEach((other) => other.putPin(other.stations[number].code));
+    const times = widths[index] > 1.2 * least ? `, ${(widths[index] / least).toFixed(1)} times as wide as that of ${maps[widths.indexOf(least)].name}` : "";
+    map.scale.append(`This map is ${widths[index].toFixed(1)} wide`, element("b", { textContent: times }), ".", map.looked);
+    map.moveTo(map.code(0));
     map.tell("…", "…");
   });
   const { help, details } = planeWords(data);
@@ -600,14 +607,14 @@ function planeWords({ what, hole, panels }) {
   const help = element("p", { className: "help" },
     `Each dot is one of ${panels[0].labels.length.toLocaleString("en")} ${what}s: an `, term("encoder"), " has turned its picture into a ", term("code"),
     ", two numbers z, and a ", term("decoder"), ` draws a picture of any code, also of one where there is no dot. For a new ${what} one lets chance choose the code, by `,
-    term(NORMAL), ", the normal distribution around (0, 0): 95 % of its draws fall into the dashed circle. A ", term("hole"),
-    ` (red) is a code whose picture is like none of the ${what}s. `,
-    term(`${panels.length > 1 ? "Compare the" : "See the"} ten draws below ${panels.length > 1 ? "the maps" : "the map"}.`));
+    term(NORMAL), ", the standard normal distribution around (0, 0): 95 % of its draws fall into the dashed circle. A ", term("hole"),
+    ` (red) is a code whose picture is unlike all of the ${what}s. `,
+    term(`${panels.length > 1 ? "Compare the" : "See the"} ten draws, then move over ${panels.length > 1 ? "the maps" : "the map"}; a click pins a point.`));
   const details = element("details", {}, element("summary", { textContent: "How to move, and what exactly a hole is" }), ...[
-    "Move the pointer, a finger or the arrow keys over a map: the decoder draws what lies there. A click, a tap or Enter pins the point, and a walk begins at the pin; Escape takes it away.",
-    `A hole is a code whose picture differs from the picture of every ${what} by more than ${percent(hole)}: the root mean square of the difference over the pixels, as a share of ` +
-      "the picture's own. (evaluation.hole_fraction, which the notebooks use, takes the difference itself: by it a dim smear is near to all that is dark, and no hole.)",
-    `The ${RINGS ** 2} draws are spread evenly over ${NORMAL}, not left to chance; a draw meets the class that most of the ${NEIGHBOURS} nearest codes have. ` +
+    `Move the pointer, a finger or the arrow keys over a map: the decoder draws what lies there. A click, a tap or Enter pins the point, and on another map the nearest ${what}; a walk begins there. Escape takes the pins away.`,
+    `A hole is a code whose picture differs by more than ${percent(hole)} from what the same decoder draws for the code of any ${what}: the root mean square of the difference over the ` +
+      "pixels, as a share of the picture's own. So it is neither an empty place nor an ugly picture: what all codes around it look like is no hole, however dim.",
+    `The numbers are of ${RINGS ** 2} codes that are spread evenly over ${NORMAL}, so that they do not change with chance; each counts for the class that most of the ${NEIGHBOURS} nearest codes have. ` +
       `A walk goes straight from the code of one ${what} to that of another of a different class, the same two on each map.`,
   ].map((textContent) => element("p", { textContent })));
   return { help, details };
