@@ -150,12 +150,12 @@ def test_a_frame_in_jupyterlab_follows_the_pointer_and_the_theme(lab, vae):
     handle, frame = lab.frame()
     np.testing.assert_allclose(decoded(frame), vae.decode(CODE), atol=1e-3)
     words, chart = frame.locator(".words"), frame.locator(".map")
-    assert "z = (0.00, 0.00)" in words.inner_text()
+    first = words.inner_text()
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     lab.page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.5)
     moved = words.inner_text()
-    assert "z = (0.00, 0.00)" not in moved
+    assert moved != first
     chart.focus()
     lab.page.keyboard.press("ArrowUp")
     assert words.inner_text() != moved
