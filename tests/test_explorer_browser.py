@@ -171,7 +171,9 @@ def test_the_maps_are_compared_by_numbers(browser, tmp_path):
     widths = [
         panel["limits"]["high"][0] - panel["limits"]["low"][0] for panel in page.data["panels"]
     ]
-    assert f"{widths[0]:.1f} wide, {widths[0] / widths[1]:.1f} times as wide as that of VAE" in scale
+    assert (
+        f"{widths[0]:.1f} wide, {widths[0] / widths[1]:.1f} times as wide as that of VAE" in scale
+    )
     assert "times" not in opened.page.locator(".scale").nth(1).inner_text()
     text = opened.page.locator("body").inner_text()  # nothing is left that was to come
     assert "…" not in text
