@@ -279,7 +279,7 @@ def test_a_walk_from_the_pin_leaves_its_pictures(browser, tmp_path):
 
 
 def test_a_pin_is_that_of_the_same_image_on_the_other_map(browser, tmp_path):
-    models, page = make_plane()
+    _, page = make_plane()
     opened = Opened(browser, page, tmp_path / "plane.html")
     one, other = (shown_codes(panel) for panel in page.data["panels"])
     opened.page.mouse.click(*opened.at(1, 0.7, 0.3))
