@@ -267,7 +267,7 @@ class PlaneMap {
       element("div", { className: "inside" },
         element("div", { className: "chart" }, this.dots, ...this.names(), this.canvas),
         element("div", { className: "found" }, this.scale, this.facts, this.caption, this.strip),
-        element("div", { className: "below" }, below(this.picture, "drawn here"), below(this.closest, `nearest ${what}`), this.words)));
+        element("div", { className: "below" }, below(this.picture, "drawn here"), below(this.closest, `nearest ${what}, redrawn`), this.words)));
     this.drawDots();
     const on = (name, action) => this.canvas.addEventListener(name, (event) => this.isWalking || action(event));
     ["pointerdown", "pointermove"].forEach((name) => on(name, (event) => this.moveTo(this.codeAt(event))));
@@ -338,7 +338,7 @@ class PlaneMap {
     this.facts.replaceChildren(
       fact(percent(inside), `of its ${this.what}s' codes lie in the circle of ${NORMAL}`),
       fact(missed, `of ${RINGS ** 2} draws from ${NORMAL} are holes`),
-      ...(this.classNames.length > 1 ? [fact(classes, "classes are among those draws")] : []));
+      ...(this.classNames.length > 1 ? [fact(classes, "classes lie nearest to those draws")] : []));
   }
 
   toScreen([x, y]) {
@@ -465,7 +465,7 @@ class PlaneMap {
     const lines = [
       this.drawn && `The nearest differs by ${percent(away)}; more than ${percent(this.hole)} is a hole.`,
       this.classNames.length > 1 && `${count} of the ${of} nearest codes: ${this.classNames[label]}`,
-      `z = (${this.point.map((value) => value.toFixed(2)).join(", ")}), where ${NORMAL} is ${percent(prior)} as dense as at (0, 0)`,
+      `z = (${this.point.map((value) => value.toFixed(2)).join(", ")}), where ${NORMAL} draws ${percent(prior)} as often as at (0, 0)`,
       this.pin && this.point === this.pin && "Pinned, until another click or Escape.",
     ];
     this.words.replaceChildren(element("strong", { className: kind, textContent: verdict }),
@@ -608,12 +608,12 @@ function planeWords({ what, hole, panels }) {
     `Each dot is one of ${panels[0].labels.length.toLocaleString("en")} ${what}s: an `, term("encoder"), " has turned its picture into a ", term("code"),
     ", two numbers z, and a ", term("decoder"), ` draws a picture of any code, also of one where there is no dot. For a new ${what} one lets chance choose the code, by `,
     term(NORMAL), ", the standard normal distribution around (0, 0): 95 % of its draws fall into the dashed circle. A ", term("hole"),
-    ` (red) is a code whose picture is unlike all of the ${what}s. `,
+    ` (red) is a code whose picture is unlike what the decoder draws for any ${what}. `,
     term(`${panels.length > 1 ? "Compare the" : "See the"} ten draws, then move over ${panels.length > 1 ? "the maps" : "the map"}; a click pins a point.`));
   const details = element("details", {}, element("summary", { textContent: "How to move, and what exactly a hole is" }), ...[
     `Move the pointer, a finger or the arrow keys over a map: the decoder draws what lies there. A click, a tap or Enter pins the point, and on another map the nearest ${what}; a walk begins there. Escape takes the pins away.`,
     `A hole is a code whose picture differs by more than ${percent(hole)} from what the same decoder draws for the code of any ${what}: the root mean square of the difference over the ` +
-      "pixels, as a share of the picture's own. So it is neither an empty place nor an ugly picture: what all codes around it look like is no hole, however dim.",
+      `pixels, as a share of the picture's own. So a picture may be dim or ugly and no hole: some ${what} is then redrawn as badly.`,
     `The numbers are of ${RINGS ** 2} codes that are spread evenly over ${NORMAL}, so that they do not change with chance; each counts for the class that most of the ${NEIGHBOURS} nearest codes have. ` +
       `A walk goes straight from the code of one ${what} to that of another of a different class, the same two on each map.`,
   ].map((textContent) => element("p", { textContent })));
