@@ -44,14 +44,23 @@ class AggregatedPosterior:
     def log_prob(self, z):
         """Returns `log q(z)` in nats, `(m,)`, of codes `(m, latent_dim)`."""
         z = check_codes(z, "z").astype("float64")
-        rows = max(1, CHUNK // len(self.z_mean))
-        parts = [self._log_prob(z[start : start + rows]) for start in range(0, len(z), rows)]
+        rows, weights = max(1, CHUNK // len(self.z_mean)), self._weights()
+        parts = [_log_mean(z[start : start + rows], weights) for start in range(0, len(z), rows)]
         return np.concatenate(parts)
 
-    def _log_prob(self, z):
-        # The squares written out are matrix products: nothing of size codes x images x dimensions.
+    def _weights(self):
+        # A Gaussian's logarithm is a sum of multiples of the squares, the numbers and 1: all of
+        # them are one matrix product, and nothing has the size of codes x images x dimensions.
         precision = np.exp(-self.z_log_var)
-        squares = z**2 @ precision.T - 2 * z @ (precision * self.z_mean).T
-        constant = np.sum(precision * self.z_mean**2 + self.z_log_var, axis=1)
-        log_q = -0.5 * (squares + constant + z.shape[1] * math.log(2 * math.pi))
-        return np.logaddexp.reduce(log_q, axis=1) - math.log(len(self.z_mean))
+        constant = np.sum(precision * self.z_mean**2 + self.z_log_var, axis=1, keepdims=True)
+        constant += self.z_mean.shape[1] * math.log(2 * math.pi)
+        return np.concatenate([-precision / 2, precision * self.z_mean, -constant / 2], axis=1).T
+
+
+def _log_mean(z, weights):
+    log_q = np.concatenate([z**2, z, np.ones((len(z), 1))], axis=1) @ weights
+    # Each share of the largest in float32: precise enough, and its exponential is the fast one.
+    largest = log_q.max(axis=1, keepdims=True)
+    log_q -= largest
+    shares = np.exp(log_q.astype("float32")).mean(axis=1, dtype="float64")
+    return largest[:, 0] + np.log(shares)

@@ -54,8 +54,8 @@ def tile_of(images):
     return max(TILE, 1.1 * images.shape[1] / SHOWN)
 
 
-def show_image(ax, image):
-    """Draws an image in [0, 1], grey or in colour, without axes."""
+def show_image(ax, image, extent=None):
+    """Draws an image in [0, 1], grey or in colour, without axes; `extent` is that of `imshow`."""
     image = np.clip(np.asarray(image, "float32"), 0.0, 1.0)
     is_photograph = image.shape[-1] == 3
     ax.imshow(
@@ -65,6 +65,7 @@ def show_image(ax, image):
         vmax=1.0,
         # A grey garment shows its pixels; a face that is shown larger than it is, itself.
         interpolation="bicubic" if is_photograph else "nearest",
+        extent=extent,
     )
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
