@@ -7,8 +7,8 @@ from digits import gated, gated_networks
 from keras import layers, ops
 
 from vae_keras import VAE, kl_divergence
-from vae_keras.likelihoods import Likelihood
-from vae_keras.losses import in_full_precision, sum_per_example
+from vae_keras.likelihoods import DiscretizedLogisticMixture
+from vae_keras.losses import sum_per_example
 from vae_keras.priors import Prior, StandardNormal, VampPrior, log_normal
 from vae_keras.sampling import KeepsNoise
 
@@ -62,34 +62,6 @@ class ImportanceWeighted(Binarized):
 
     def get_config(self):
         return {**super().get_config(), "num_samples": self.num_samples}
-
-
-@registered
-class DiscretizedLogistics(Likelihood):
-    """One of 256 levels, by a mixture of logistic distributions cut into as many parts.
-
-    After Salimans et al. (2017, "PixelCNN++"): the first part and the last hold the tails. The
-    decoder returns logits of the weights, means and logarithms of the scales.
-    """
-
-    components = 5
-    num_parameters = 3 * components
-
-    def log_density(self, x, parameters):
-        logits, means, log_scales = ops.split(parameters, 3, axis=-1)
-        precision = ops.exp(-ops.maximum(log_scales, -7.0))
-        x = x[..., None]
-        upper, lower = ((x - means + half) * precision for half in (1 / 510, -1 / 510))
-        # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)), nothing of it small.
-        within = ops.log(-ops.expm1(lower - upper))
-        below, above = ops.log_sigmoid(upper), ops.log_sigmoid(-lower)
-        middle = below + above + within
-        log_p = ops.where(x < 0.5 / 255, below, ops.where(x > 254.5 / 255, above, middle))
-        return ops.logsumexp(ops.log_softmax(logits) + log_p, axis=-1)
-
-    def mean(self, parameters):
-        logits, means, _ = ops.split(in_full_precision(parameters), 3, axis=-1)
-        return ops.clip(ops.sum(ops.softmax(logits) * means, axis=-1), 0.0, 1.0)
 
 
 @registered
@@ -264,7 +236,7 @@ def convolutional(seed, images):
 def grey(seed, images):
     """A VAE of grey images, each pixel one of 256 levels."""
     encoder, _ = residual_networks()
-    z, likelihood = keras.Input((40,)), DiscretizedLogistics()
+    z, likelihood = keras.Input((40,)), DiscretizedLogisticMixture()
     shape = likelihood.parameters_shape(IMAGE_SHAPE)
     parameters = layers.Reshape(shape)(layers.Dense(math.prod(shape))(dense_trunk(z)))
     return VAE(encoder, keras.Model(z, parameters), likelihood, seed=seed)

@@ -298,6 +298,95 @@ def test_categorical_tokens_are_integers():
     np.testing.assert_array_equal(mean(likelihood, logits), logits.argmax(-1))
 
 
+LEVELS = np.linspace(-1.0, 1.0, 16, dtype="float32")
+
+
+def of_levels(logits, means, log_scales):
+    """`(parameters, probabilities of the 16 levels)` of mixtures, by SciPy."""
+    edges = np.concatenate([[-np.inf], (LEVELS[1:] + LEVELS[:-1]) / 2, [np.inf]]).astype("float64")
+    below = stats.logistic.cdf(
+        edges[:, None], means[..., None, :], np.exp(log_scales[..., None, :])
+    )
+    weights = special.softmax(logits, axis=-1)
+    expected = np.sum(np.diff(below, axis=-2) * weights[..., None, :], axis=-1)
+    return np.concatenate([logits, means, log_scales], axis=-1).astype("float32"), expected
+
+
+def test_levels_of_logistics_agree_with_scipy():
+    parameters, expected = of_levels(*np.random.default_rng(0).normal(size=(3, 4, 5, 2)))
+    likelihood = likelihoods.DiscretizedLogisticMixture(2, 16, (-1.0, 1.0))
+    p = [
+        np.exp(keras.ops.convert_to_numpy(likelihood.log_density(np.full((4, 5), x), parameters)))
+        for x in LEVELS
+    ]
+    np.testing.assert_allclose(np.moveaxis(p, 0, -1), expected, rtol=2e-4)
+    x = LEVELS[np.random.default_rng(1).integers(0, 16, (4, 5))]
+    chosen = np.sum(expected * (x[..., None] == LEVELS), axis=-1)
+    result = keras.ops.convert_to_numpy(likelihood(x, parameters))
+    np.testing.assert_allclose(result, np.log(chosen).sum(axis=1), rtol=1e-4)
+    between = x + np.where(x < 0, 0.4, -0.4).astype("float32") * np.diff(LEVELS)[0]
+    result = keras.ops.convert_to_numpy(likelihood(between, parameters))
+    np.testing.assert_allclose(result, np.log(chosen).sum(axis=1), rtol=1e-4)
+
+
+def test_the_mean_of_levels_is_theirs_to_half_a_step_even_where_a_mean_is_far_outside():
+    rng = np.random.default_rng(0)
+    logits, means = rng.normal(size=(2, 50, 3))
+    means[:, 0] = -40.0  # certainly the first level
+    parameters, p = of_levels(logits, means, rng.normal(-2.0, 1.0, size=(50, 3)))
+    decoded = mean(likelihoods.DiscretizedLogisticMixture(3, 16, (-1.0, 1.0)), parameters)
+    np.testing.assert_allclose(decoded, p @ LEVELS, atol=np.diff(LEVELS)[0] / 2)
+    broad = [logits, means, np.full((50, 3), -1.0)]  # where a level is no step, but a slope
+    parameters, p = of_levels(*broad)
+    decoded = mean(likelihoods.DiscretizedLogisticMixture(3, 16, (-1.0, 1.0)), parameters)
+    np.testing.assert_allclose(decoded, p @ LEVELS, atol=0.01)
+
+
+@pytest.mark.parametrize("log_scale", [-60.0, -8.0, 0.0, 30.0])
+def test_the_probabilities_of_all_levels_sum_to_one_and_no_gradient_is_lost(log_scale):
+    likelihood = likelihoods.DiscretizedLogisticMixture(1)
+    x = (np.arange(256) / 255).astype("float32")
+    for where in (-30.0, 0.0, 0.4, 2.0):
+        one = np.array([0.0, where, log_scale], "float32")
+        log_p = keras.ops.convert_to_numpy(likelihood.log_density(x, np.tile(one, (256, 1))))
+        np.testing.assert_allclose(np.exp(log_p).sum(), 1.0, rtol=1e-3)
+        (gradient,) = gradients(
+            lambda each: likelihood.log_density(x, each), np.tile(one, (256, 1))
+        )
+        assert np.isfinite(gradient).all()
+
+
+def test_a_vae_of_levels_learns_and_comes_back(tmp_path):
+    x = (np.arange(24) % 4 / 3).astype("float32")[:, None] * np.ones((1, 5), "float32")
+    image, z = keras.Input((5,)), keras.Input((2,))
+    encoder = keras.Model(image, [keras.layers.Dense(2)(image), keras.layers.Dense(2)(image)])
+    decoder = keras.Model(z, keras.layers.Reshape((5, 6))(keras.layers.Dense(30)(z)))
+    vae = VAE(encoder, decoder, likelihoods.DiscretizedLogisticMixture(2, num_levels=4))
+    vae.compile(keras.optimizers.Adam(0.05))
+    loss = vae.fit(x, epochs=60, verbose=0).history["loss"]
+    assert loss[-1] < 0.6 * loss[0]
+    assert loss[-1] > 0  # of a probability
+    vae.save(tmp_path / "vae.keras")
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    np.testing.assert_array_equal(copy.reconstruct(x), vae.reconstruct(x))
+    with pytest.raises(ValueError, match=r"values in \[0.0, 1.0\]"):
+        vae.fit(x + 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_components": 0}, "`num_components` must be >= 1. Received: num_components=0"),
+        ({"num_levels": 1}, "`num_levels` must be >= 2. Received: num_levels=1"),
+        ({"bounds": None}, "`bounds` must be a pair, .* Received: bounds=None"),
+        ({"bounds": (1.0, 0.0)}, r"`bounds` must be .*a pair.*Received: bounds=\(1.0, 0.0\)"),
+    ],
+)
+def test_levels_that_there_cannot_be_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        likelihoods.DiscretizedLogisticMixture(**options)
+
+
 def test_a_vae_of_tokens_learns_and_comes_back(tmp_path):
     tokens = np.repeat(np.arange(4), 6)[:, None] * np.ones((1, 5), "int32")
     x, z = keras.Input((5,), dtype="int32"), keras.Input((2,))
@@ -322,6 +411,7 @@ def test_a_vae_of_tokens_learns_and_comes_back(tmp_path):
         likelihoods.GaussianMixture(3, 0.1, (-1.0, 1.0)),
         likelihoods.Categorical(7, (0.0, 1.0)),
         likelihoods.Categorical(7),
+        likelihoods.DiscretizedLogisticMixture(2, 16, (-1.0, 1.0)),
         Gaussian(bounds=(-1.0, 1.0)),
     ],
 )
