@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vae_keras.flow_matching import FlowMatching
 pytestmark = pytest.mark.any_backend
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+GLOSSARY = DOCS.parent / "notebooks" / "06_what_the_bound_does.ipynb"
 PAGES = sorted((DOCS / "howto").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 ON = {"# with TensorFlow": "tensorflow", "# with JAX": "jax"}  # the first line of some blocks
@@ -123,3 +125,26 @@ def test_the_reference_has_every_public_name_and_no_other():
     for name in listed:
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
+
+
+def glossary_names():
+    """What the last column of the glossary calls by a name of the package."""
+    cells = json.loads(GLOSSARY.read_text(encoding="utf-8"))["cells"]
+    lines = "\n".join("".join(cell["source"]) for cell in cells).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| term |"))
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return
+        code = line.strip("| ").rpartition("|")[2]
+        if "above" not in code:  # a function of the notebook's own
+            yield from re.findall(r"`([\w.]+)`", code)
+
+
+def test_what_the_glossary_names_is_there():
+    names = list(glossary_names())
+    assert len(names) > 20
+    for name in names:
+        thing = vae_keras
+        for part in name.split("."):
+            assert hasattr(thing, part) or part in ("decoder", "encoder"), name
+            thing = getattr(thing, part, None)
