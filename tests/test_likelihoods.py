@@ -342,12 +342,31 @@ def test_the_mean_of_levels_is_theirs_to_half_a_step_even_where_a_mean_is_far_ou
     np.testing.assert_allclose(decoded, p @ LEVELS, atol=0.01)
 
 
-@pytest.mark.parametrize("log_scale", [-60.0, -8.0, 0.0, 30.0])
-def test_the_probabilities_of_all_levels_sum_to_one_and_no_gradient_is_lost(log_scale):
+@pytest.mark.parametrize(
+    ("m", "log_scale", "expected"),
+    [(0.4, -100.0, 0.4), (0.4, 8.0, 0.5), (0.4, 100.0, 0.5), (1e30, 0.0, 1.0), (-1e30, 100.0, 0.0)],
+)
+def test_no_scale_and_no_mean_is_too_large_or_too_small_for_the_mean(m, log_scale, expected):
+    decoded = mean(likelihoods.DiscretizedLogisticMixture(1), np.array([m, log_scale], "float32"))
+    np.testing.assert_allclose(decoded, expected, atol=1e-3)
+
+
+def test_a_scale_has_a_least_and_a_greatest():
+    likelihood = likelihoods.DiscretizedLogisticMixture(1)
+    x = np.float32(100 / 255)
+    for log_scale, scale in ((-60.0, 0.1 / 255), (60.0, 1000.0)):
+        result = likelihood.log_density(x, np.array([100 / 255, log_scale], "float32"))
+        half = 0.5 / 255 / scale
+        expected = np.log(np.diff(stats.logistic.cdf([-half, half])))
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(result), expected[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("log_scale", [-60.0, -8.0, 0.0, 30.0, 100.0])
+def test_the_probabilities_of_all_levels_sum_to_one_and_their_gradients_are_finite(log_scale):
     likelihood = likelihoods.DiscretizedLogisticMixture(1)
     x = (np.arange(256) / 255).astype("float32")
     for where in (-30.0, 0.0, 0.4, 2.0):
-        one = np.array([0.0, where, log_scale], "float32")
+        one = np.array([where, log_scale], "float32")
         log_p = keras.ops.convert_to_numpy(likelihood.log_density(x, np.tile(one, (256, 1))))
         np.testing.assert_allclose(np.exp(log_p).sum(), 1.0, rtol=1e-3)
         (gradient,) = gradients(
@@ -371,6 +390,24 @@ def test_a_vae_of_levels_learns_and_comes_back(tmp_path):
     np.testing.assert_array_equal(copy.reconstruct(x), vae.reconstruct(x))
     with pytest.raises(ValueError, match=r"values in \[0.0, 1.0\]"):
         vae.fit(x + 1)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize(
+    ("likelihood", "density"),
+    [
+        (likelihoods.GaussianMixture(1), stats.norm(0.4, 0.1).pdf(0.5)),
+        (
+            likelihoods.DiscretizedLogisticMixture(1, num_levels=3),
+            np.diff(stats.logistic(0.4, 0.1).cdf([0.25, 0.75])),
+        ),
+    ],
+)
+def test_one_component_needs_no_weight(likelihood, density):
+    parameters = np.array([[[1.7, 0.4, np.log(0.1)]]], "float32")[..., -likelihood.num_parameters :]
+    result = keras.ops.convert_to_numpy(likelihood(np.array([[0.5]], "float32"), parameters))
+    np.testing.assert_allclose(result, [np.log(density).item()], rtol=1e-4)
+    np.testing.assert_allclose(mean(likelihood, parameters), [[0.4]], atol=0.01)
 
 
 @pytest.mark.parametrize(

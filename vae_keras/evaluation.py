@@ -87,8 +87,9 @@ def _draws(vae, x, num_samples, seed):
     _check_arguments(vae, x, num_samples)
     generator = keras.random.SeedGenerator(seed)
     arrays = [as_array(images).astype("float32"), *map(as_array, conditions)]
-    for start in range(0, len(images), BATCH):
-        batch = [ops.convert_to_tensor(array[start : start + BATCH]) for array in arrays]
+    size = _even_part(len(images), BATCH)
+    for start in range(0, len(images), size):
+        batch = [ops.convert_to_tensor(array[start : start + size]) for array in arrays]
         with without_gradients():
             # Through `call`, which a subclass may have made its own.
             outputs = vae(batch if conditions else batch[0], training=False)
@@ -97,6 +98,14 @@ def _draws(vae, x, num_samples, seed):
         # Where nothing counts, the posterior is the prior: its KL divergence is zero.
         posterior = [weigh(tensor, mask) for tensor in posterior]
         yield posterior, _samples(vae, batch, posterior, mask, num_samples, generator)
+
+
+def _even_part(count, most):
+    """Returns the size of parts, at most `most`, that are equal where `count` allows it.
+
+    JAX compiles each operation anew for the shape of a smaller last part.
+    """
+    return math.ceil(count / math.ceil(count / most))
 
 
 def _mask_of(tensor):
@@ -143,7 +152,8 @@ def _samples(vae, batch, posterior, mask, num_samples, generator):
     """Yields `log p(x|z)` and `log p(z) - log q(z|x)`, both `(samples, batch)`, in float64."""
     z_mean, z_log_var = posterior
     count = len(batch[0])
-    at_once = max(1, CHUNK // math.prod(batch[0].shape))
+    decoded = math.prod(batch[0].shape) * getattr(vae.likelihood, "num_parameters", 1)
+    at_once = _even_part(num_samples, max(1, CHUNK // decoded))
     for start in range(0, num_samples, at_once):
         samples = min(at_once, num_samples - start)
         epsilon = keras.random.normal((samples, *z_mean.shape), dtype=z_mean.dtype, seed=generator)

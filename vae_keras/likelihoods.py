@@ -332,7 +332,8 @@ class GaussianMixture(DecodedScale):
 
     def mean(self, parameters):
         logits, means, _ = ops.split(in_full_precision(parameters), 3, axis=-1)
-        return self.clip(ops.sum(ops.softmax(logits) * means, axis=-1))
+        weights = ops.exp(ops.log_softmax(logits))  # Keras warns of a softmax over one component
+        return self.clip(ops.sum(weights * means, axis=-1))
 
     def get_config(self):
         return {**super().get_config(), "num_components": self.num_components}
@@ -395,7 +396,9 @@ class DiscretizedLogisticMixture(Bounded):
     fewer numbers, and neighbouring levels are alike from the start. The
     decoder's output has one axis more than `x`, at the end, of size
     `3 * num_components`: the logits of the weights, then the means, then the
-    natural logarithms of the scales, both in the units of `x`.
+    natural logarithms of the scales, both in the units of `x`. One component
+    has no weight, and the size is 2. Scales stay between a tenth of a step and
+    a thousand times what lies between the bounds.
 
     Args:
         num_components: Integer >= 1.
@@ -422,14 +425,12 @@ class DiscretizedLogisticMixture(Bounded):
                 "Received: bounds=None"
             )
         self.num_components, self.num_levels = num_components, num_levels
-        self.num_parameters = 3 * num_components
+        self.num_parameters = 3 * num_components if num_components > 1 else 2
         self.step = (self.bounds[1] - self.bounds[0]) / (num_levels - 1)
 
     def log_density(self, x, parameters):
-        logits, means, log_scales = ops.split(parameters, 3, axis=-1)
+        log_weights, means, scales = self._parts(parameters)
         level = ops.round((x - self.bounds[0]) / self.step)[..., None]
-        # At a tenth of a step a logistic has 99 % of its mass in one part.
-        scales = ops.exp(ops.maximum(log_scales, math.log(self.step / 10)))
         offset = self.bounds[0] - means
         upper, lower = ((level + half) * self.step + offset for half in (0.5, -0.5))
         log_below, log_above = ops.log_sigmoid(upper / scales), ops.log_sigmoid(-lower / scales)
@@ -438,16 +439,26 @@ class DiscretizedLogisticMixture(Bounded):
         is_first, is_last = level < 0.5, level > self.num_levels - 1.5
         log_p = log_below + log_above + log_within
         log_p = ops.where(is_first, log_below, ops.where(is_last, log_above, log_p))
-        return ops.logsumexp(ops.log_softmax(logits) + log_p, axis=-1)
+        return ops.logsumexp(log_weights + log_p, axis=-1)
 
     def mean(self, parameters):
         """Returns the expected level, to half a step: the tails lie on the first and the last."""
-        logits, means, log_scales = ops.split(in_full_precision(parameters), 3, axis=-1)
-        scales = ops.exp(ops.maximum(log_scales, math.log(self.step / 10)))
+        log_weights, means, scales = self._parts(in_full_precision(parameters))
+        # Of a logistic cut off at both bounds: what lies beyond one moves the mean inwards.
+        beyond = [ops.softplus(-ops.abs(means - bound) / scales) for bound in self.bounds]
+        cut = self.clip(means) + scales * (beyond[0] - beyond[1])
+        return self.clip(ops.sum(ops.exp(log_weights) * cut, axis=-1))
+
+    def _parts(self, parameters):
+        """Returns the logarithms of the weights, the means and the scales."""
+        kinds = self.num_parameters // self.num_components
+        *logits, means, log_scales = ops.split(parameters, kinds, axis=-1)
+        # At the least a logistic has 99 % of its mass in one part; at the most each bound has
+        # half of it, and the numbers are still apart in float32.
         low, high = self.bounds
-        # For each logistic the integral from low to high of the probability to lie above.
-        above = ops.softplus((means - low) / scales) - ops.softplus((means - high) / scales)
-        return self.clip(low + ops.sum(ops.softmax(logits) * scales * above, axis=-1))
+        limits = math.log(self.step / 10), math.log(1000 * (high - low))
+        log_weights = ops.log_softmax(logits[0]) if logits else ops.zeros_like(means)
+        return log_weights, means, ops.exp(ops.clip(log_scales, *limits))
 
     def get_config(self):
         config = {"num_components": self.num_components, "num_levels": self.num_levels}
