@@ -27,7 +27,7 @@ class _Board:
         size = (columns * tile + space[0], height * tile + space[1])
         self.figure, self.ax = new_figure(figsize=size)
         self.ax.set_anchor("N")  # below the title
-        self.limits = {"xlim": (0, columns), "ylim": (height, 0), "xticks": [], "yticks": []}
+        self.limits = {"xlim": (0, columns), "ylim": (height, 0)}
 
     def show(self, image, row, column, caption=None):
         """Draws an image at its place, as large as it holds."""
