@@ -17,7 +17,7 @@ PICTURES = {  # number of a notebook: id of the cell whose picture it is
     "02": "cell-18b",
     "03": "vae-06",
     "04": "cell-25",
-    "05": "elbo-20",
+    "05": "elbo-22",
     "06": "cell-36",
     "07": "faces-57",
     "08": "second-43",

@@ -173,13 +173,20 @@ class LogWeights(keras.Model):
 
     def call(self, x):
         repeated = ops.repeat(x, self.num_samples, axis=0)
-        # Of two levels the posterior of the lower depends on the sample of the upper: so each
-        # sample is drawn by the model itself.
-        parameters, z_mean, z_log_var, z, *_ = self.vae(repeated, training=False)
+        parameters, z_mean, z_log_var, z = self._draw(x, repeated)
         log_q = sum_per_example(log_normal(z, z_mean, z_log_var))
         log_weights = self.vae.likelihood(repeated, parameters) + self.vae.prior.log_prob(z) - log_q
         log_weights = ops.reshape(log_weights, (-1, self.num_samples))
         return ops.logsumexp(log_weights, axis=1) - math.log(self.num_samples)
+
+    def _draw(self, x, repeated):
+        if isinstance(self.vae, models.TwoLevels):
+            # The posterior of the lower level depends on the sample of the upper.
+            return self.vae.outputs_of(repeated, training=False)
+        posterior = self.vae.encoder(x, training=False)  # once, and not for each sample
+        z_mean, z_log_var = (ops.repeat(part, self.num_samples, axis=0) for part in posterior)
+        z = self.vae.sampling((z_mean, z_log_var))
+        return self.vae.decoder(z, training=False), z_mean, z_log_var, z
 
 
 def in_full_float32():

@@ -413,8 +413,8 @@ def test_one_component_needs_no_weight(likelihood, density):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_components": 0}, "`num_components` must be >= 1. Received: num_components=0"),
-        ({"num_levels": 1}, "`num_levels` must be >= 2. Received: num_levels=1"),
+        ({"num_components": 0}, "`num_components` must be an integer >= 1. Received"),
+        ({"num_levels": 1}, "`num_levels` must be an integer >= 2. Received"),
         ({"bounds": None}, "`bounds` must be a pair, .* Received: bounds=None"),
         ({"bounds": (1.0, 0.0)}, r"`bounds` must be .*a pair.*Received: bounds=\(1.0, 0.0\)"),
     ],
@@ -422,6 +422,13 @@ def test_one_component_needs_no_weight(likelihood, density):
 def test_levels_that_there_cannot_be_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         likelihoods.DiscretizedLogisticMixture(**options)
+
+
+@pytest.mark.parametrize("value", [0, 2.0, "3", None])
+@pytest.mark.parametrize("name", ["GaussianMixture", "Categorical", "DiscretizedLogisticMixture"])
+def test_a_count_is_an_integer(name, value):
+    with pytest.raises(ValueError, match=rf"must be an integer >= .*Received: num_.*={value!r}"):
+        getattr(likelihoods, name)(value)
 
 
 def test_a_vae_of_tokens_learns_and_comes_back(tmp_path):

@@ -1,6 +1,7 @@
 """Likelihoods: what the decoder's output says about the image, in nats."""
 
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -9,6 +10,13 @@ from vae_keras.checks import fits
 from vae_keras.losses import in_full_precision, sum_per_example, weigh
 
 UNIT = (0.0, 1.0)
+
+
+def _check_count(name, value, least):
+    if not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(
+            f"Argument `{name}` must be an integer >= {least}. Received: {name}={value!r}"
+        )
 
 
 class Likelihood(keras.layers.Layer):
@@ -318,10 +326,7 @@ class GaussianMixture(DecodedScale):
 
     def __init__(self, num_components=5, min_scale=0.01, bounds=UNIT, **kwargs):
         super().__init__(min_scale, bounds, **kwargs)
-        if num_components < 1:
-            raise ValueError(
-                f"Argument `num_components` must be >= 1. Received: num_components={num_components}"
-            )
+        _check_count("num_components", num_components, 1)
         self.num_components = num_components
         self.num_parameters = 3 * num_components
 
@@ -359,10 +364,7 @@ class Categorical(Likelihood):
 
     def __init__(self, num_classes, bounds=None, **kwargs):
         super().__init__(**kwargs)
-        if num_classes < 2:
-            raise ValueError(
-                f"Argument `num_classes` must be >= 2. Received: num_classes={num_classes}"
-            )
+        _check_count("num_classes", num_classes, 2)
         self.num_parameters = self.num_classes = num_classes
         self.are_tokens = bounds is None
         self.bounds = (0.0, num_classes - 1.0) if self.are_tokens else tuple(bounds)
@@ -413,12 +415,8 @@ class DiscretizedLogisticMixture(Bounded):
 
     def __init__(self, num_components=5, num_levels=256, bounds=UNIT, **kwargs):
         super().__init__(bounds, **kwargs)
-        least = {"num_components": (num_components, 1), "num_levels": (num_levels, 2)}
-        for name, (value, smallest) in least.items():
-            if value < smallest:
-                raise ValueError(
-                    f"Argument `{name}` must be >= {smallest}. Received: {name}={value}"
-                )
+        _check_count("num_components", num_components, 1)
+        _check_count("num_levels", num_levels, 2)
         if bounds is None:
             raise ValueError(
                 "Argument `bounds` must be a pair, the first level and the last. "

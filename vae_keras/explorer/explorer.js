@@ -286,10 +286,12 @@ class PlaneMap {
     const classes = this.classNames.flatMap((name, label) => {
       const own = this.labels.flatMap((other, index) => (other === label ? [this.code(index)] : []));
       const place = this.toScreen([0, 1].map((axis) => median(own.map((code) => code[axis]))));
+      const half = 6 * name.length + 21; // a letter takes 12 dots of the map, what is around the letters 42
+      place[0] = Math.min(Math.max(place[0], half), SIDE - half);
       return own.length ? [{ name, color: this.colors[label % this.colors.length], place }] : [];
     });
     for (const some of classes.sort((one, other) => one.place[1] - other.place[1])) {
-      for (const { name, place } of written.sort((one, other) => one.place[1] - other.place[1])) { // a line takes 32 dots of the map, a letter 12
+      for (const { name, place } of written.sort((one, other) => one.place[1] - other.place[1])) { // a line takes 32 dots
         const isApart = Math.abs(place[0] - some.place[0]) > 6 * (name.length + some.name.length) + 42;
         if (!isApart && Math.abs(place[1] - some.place[1]) < 32) some.place[1] = place[1] + 32;
       }
@@ -497,7 +499,7 @@ class PlaneMap {
       station.isHole = this.drawn !== null && this.isHole(station.image);
       const thumb = this.strip.children[index];
       thumb.classList.toggle("hole", station.isHole);
-      thumb.lastChild.textContent = `${index + 1}${station.isHole ? " hole" : ""}`;
+      thumb.lastChild.textContent = `${index + 1}${station.isHole ? "\nhole" : ""}`;
       thumb.setAttribute("aria-label", `Picture ${index + 1} of ${this.name}${station.isHole ? ", a hole" : ""}`);
     });
     const holes = this.stations.filter(({ isHole }) => isHole).length;

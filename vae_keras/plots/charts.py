@@ -135,7 +135,7 @@ def bars(categories, groups, y_label, title=None):
     ax.set_xticks(positions, categories, rotation=35, ha="right")
     ax.set_ylabel(y_label)
     if len(groups) > 1:
-        figure.legend(loc="outside right upper", fontsize=SMALL)
+        figure.legend(loc="outside lower center", ncols=len(groups), fontsize=SMALL)
     figure.suptitle(title)
     return figure
 
@@ -163,7 +163,7 @@ def dots(values, x_label, title=None, form="{:.2f}", log_x=False, bounds=None):
     for label, bound in (bounds or {}).items():
         ax.axvline(bound, color="0.4", linestyle="--", linewidth=1)
         ax.annotate(
-            label, (bound, len(values) - 0.5), ha="center", va="bottom", fontsize=SMALL,
+            label, (bound, len(values) - 0.37), ha="center", va="bottom", fontsize=SMALL,
             color="0.3", annotation_clip=False,
         )  # fmt: skip
     ax.set_yticks(rows, list(values), fontsize=NORMAL)

@@ -123,18 +123,30 @@ def variational_autoencoder(
     _arrow(ax, (5.45, 0.82), (5.45, 1.7))
     _arrow(ax, (6.22, 2.0), (6.68, 2.0))
     _arrow(ax, (7.72, 2.0), (8.12, 2.0))
-    ax.text(2.75, 0.35, "KL divergence of $\\mathcal{N}(\\mu, \\sigma^2)$\nto $\\mathcal{N}(0, I)$",
+    frame = FancyBboxPatch((3.15, 0.9), 1.2, 2.15, boxstyle="round,pad=0,rounding_size=0.1",
+                           facecolor="none", edgecolor=GRADIENT, linestyle=":")  # fmt: skip
+    ax.add_patch(frame)
+    ax.text(2.6, 0.3, "KL divergence of $\\mathcal{N}(\\mu, \\sigma^2)$\nto $\\mathcal{N}(0, I)$",
             ha="center", va="center", fontsize=SMALL, color=GRADIENT)  # fmt: skip
-    _arrow(ax, (3.2, 0.6), (3.6, 1.05), GRADIENT, dashed=gradient)
-    ax.text(8.7, 2.95, "reconstruction", ha="center", fontsize=SMALL, color=GRADIENT)
+    _arrow(ax, (3.4, 0.5), (3.7, 0.88), GRADIENT, dashed=gradient)
     if gradient:
-        _arrow(ax, (8.4, 2.75), (5.5, 2.35), GRADIENT, dashed=True, bend=0.25)
-        _arrow(ax, (5.2, 2.35), (4.0, 2.75), GRADIENT, dashed=True, bend=0.3)
-        _arrow(ax, (5.0, 1.68), (4.15, 1.35), GRADIENT, dashed=True, bend=-0.2)
-        ax.text(6.5, 3.25, "the gradient: through $z$, to $\\mu$ and $\\sigma$", ha="center",
-                fontsize=SMALL, color=GRADIENT)  # fmt: skip
-        ax.text(5.6, 1.2, "none to the noise", fontsize=SMALL, color="0.4")
+        _gradient_path(ax)
+    else:
+        _arrow(ax, (0.9, 2.65), (8.5, 2.65), GRADIENT, bend=-0.14)
+        ax.text(7.6, 3.2, "reconstruction: the two compared", ha="center", fontsize=SMALL,
+                color=GRADIENT)  # fmt: skip
     return figure
+
+
+def _gradient_path(ax):
+    """Draws the way of a VAE's gradient, through the code to mean and deviation."""
+    ax.text(8.7, 2.95, "reconstruction", ha="center", fontsize=SMALL, color=GRADIENT)
+    _arrow(ax, (8.4, 2.75), (5.5, 2.35), GRADIENT, dashed=True, bend=0.25)
+    _arrow(ax, (5.2, 2.35), (4.15, 2.6), GRADIENT, dashed=True, bend=0.3)
+    _arrow(ax, (5.0, 1.68), (4.15, 1.4), GRADIENT, dashed=True, bend=-0.2)
+    ax.text(6.5, 3.25, "the gradient: through $z$, to $\\mu$ and $\\sigma$", ha="center",
+            fontsize=SMALL, color=GRADIENT)  # fmt: skip
+    ax.text(5.6, 1.2, "none to the noise", fontsize=SMALL, color="0.4")
 
 
 def _node(ax, center, text, observed=False):
@@ -170,25 +182,23 @@ def graphical_model(title=None):
 
 
 def evidence(bound, gap, title=None):
-    """Draws the evidence as what it is: the bound and the gap, in nats, one above the other.
+    """Draws the evidence and the bound as two levels, in nats, and the gap between them.
 
     Args:
         bound: Number, the ELBO.
         gap: Number, the KL divergence from the encoder's q to the posterior.
         title: String, above all.
     """
-    figure, ax = _canvas(6.4, 2.6, title)
-    bars = (
-        (1.5, 0.0, 3.0, ENCODER, "evidence  $\\log p(x)$", bound + gap),
-        (3.7, 0.0, 2.0, DECODER, "ELBO", bound),
-        (3.7, 2.0, 1.0, GRADIENT, "gap: $\\mathrm{KL}(q \\,\\|\\, p(z \\mid x)) \\geq 0$", gap),
-    )
-    for x, low, height, color, name, value in bars:
-        y, height = 0.2 + 0.7 * low, 0.7 * height
-        _box(ax, (x, y + height / 2), (1.4, height), f"{value:.2f} nats", color)
-        where, align = (x - 0.8, "right") if x < 2 else (x + 0.8, "left")
-        ax.text(where, y + height / 2, name, ha=align, va="center", fontsize=NORMAL)
-    ax.set(xlim=(-1.3, 7.4))
+    figure, ax = _canvas(WIDTH, 2.2, title)
+    levels = ((1.75, ENCODER, "evidence $\\log p(x)$", bound + gap), (0.4, DECODER, "ELBO", bound))
+    for y, color, name, value in levels:
+        ax.plot([2.2, 7.4], [y, y], color=color, linewidth=3)
+        ax.text(2.0, y, name, ha="right", va="center", fontsize=NORMAL)
+        ax.text(7.6, y, f"{value:.2f} nats", va="center", fontsize=NORMAL)
+    _arrow(ax, (3.2, 0.42), (3.2, 1.73), GRADIENT)
+    _arrow(ax, (3.2, 1.73), (3.2, 0.42), GRADIENT)
+    divergence = "$\\mathrm{KL}(q \\,\\|\\, p(z \\mid x)) \\geq 0$"
+    ax.text(3.4, 1.08, f"gap: {divergence}, {gap:.2f} nats", va="center", fontsize=NORMAL)
     return figure
 
 

@@ -13,7 +13,7 @@ from vae_keras import palette
 SHOWN = 96  # dots an inch, as a browser shows a figure: type of 9 points has 12 of them
 DPI = 2 * SHOWN  # as it is drawn, for screens with twice the dots
 PHOTO_DPI = SHOWN  # of faces: more dots would show no more of their 64 pixels
-PALETTE = 256  # colours in a saved picture without photographs: a third of the size
+PALETTE = 128  # colours in a saved picture without photographs: a quarter of the size
 SHADES = 64  # in one that is grey
 TILE = 0.85  # inches for one image
 WIDTH = 9.4  # inches that a notebook has room for
