@@ -281,18 +281,18 @@ class PlaneMap {
   // The names of the classes at the medians of their codes, and that of the prior's circle, none on another.
   names() {
     if (this.classNames.length < 2) return [];
+    const half = (name) => 6 * name.length + 21; // of its width: a letter takes 12 dots of the map, what is around them 42
     const [x, y] = this.toScreen([0, PRIOR]);
     const written = [{ name: NORMAL, color: "transparent", place: [x, y - 18] }];
     const classes = this.classNames.flatMap((name, label) => {
       const own = this.labels.flatMap((other, index) => (other === label ? [this.code(index)] : []));
       const place = this.toScreen([0, 1].map((axis) => median(own.map((code) => code[axis]))));
-      const half = 6 * name.length + 21; // a letter takes 12 dots of the map, what is around the letters 42
-      place[0] = Math.min(Math.max(place[0], half), SIDE - half);
+      place[0] = Math.min(Math.max(place[0], half(name)), SIDE - half(name));
       return own.length ? [{ name, color: this.colors[label % this.colors.length], place }] : [];
     });
     for (const some of classes.sort((one, other) => one.place[1] - other.place[1])) {
       for (const { name, place } of written.sort((one, other) => one.place[1] - other.place[1])) { // a line takes 32 dots
-        const isApart = Math.abs(place[0] - some.place[0]) > 6 * (name.length + some.name.length) + 42;
+        const isApart = Math.abs(place[0] - some.place[0]) > half(name) + half(some.name);
         if (!isApart && Math.abs(place[1] - some.place[1]) < 32) some.place[1] = place[1] + 32;
       }
       written.push(some);

@@ -73,7 +73,7 @@ def show_image(ax, image, extent=None):
 
 
 def has_photographs(figure):
-    """Whether one of the figure's images is in colour: 256 colours would be too few for it."""
+    """Whether one of the figure's images is in colour: a palette would be too small for it."""
     arrays = (picture.get_array() for ax in figure.axes for picture in ax.images)
     return any(array.ndim == 3 for array in arrays)
 
