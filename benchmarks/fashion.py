@@ -93,15 +93,14 @@ def our_recipe(size, make_networks, all_epochs, beta=1.0):
     import keras
 
     from vae_keras import VAE
-    from vae_keras.optimizers import FusedAdam, warmup_and_cosine
+    from vae_keras.optimizers import STEPS_AT_ONCE, FusedAdam, warmup_and_cosine
 
-    at_once = 1 if keras.backend.backend() == "torch" else 8  # Keras allows no more on PyTorch
     x_train, x_test = load(size)
     for epochs in all_epochs:
         keras.utils.set_random_seed(0)
         vae = VAE(*make_networks(), beta=beta)
         schedule = warmup_and_cosine(5e-3, epochs * math.ceil(len(x_train) / 128))
-        vae.compile(FusedAdam(schedule), steps_per_execution=at_once)
+        vae.compile(FusedAdam(schedule), steps_per_execution=STEPS_AT_ONCE)
         seconds = timed_fit(vae, x_train, batch_size=128, epochs=epochs)
         yield epochs, seconds, *score(vae, x_test)
 

@@ -66,10 +66,10 @@ def contenders(model, x):
     import numpy as np
 
     from vae_keras.datasets import ImageBatches
+    from vae_keras.optimizers import STEPS_AT_ONCE
 
     bare = importlib.import_module(f"bare.{keras.backend.backend()}")
     silent, on_device = without_metrics(), bare.on_device(x)
-    at_once = 1 if keras.backend.backend() == "torch" else 8
 
     def repeated(take):
         def run():
@@ -80,7 +80,7 @@ def contenders(model, x):
         return run, STEPS
 
     def fit(data, **arguments):
-        vae = steps.make_vae(model, steps_per_execution=at_once)
+        vae = steps.make_vae(model, steps_per_execution=STEPS_AT_ONCE)
         return lambda: vae.fit(data, verbose=0, **arguments), FIT_STEPS
 
     many = np.concatenate([x] * FIT_STEPS)

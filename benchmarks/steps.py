@@ -77,14 +77,14 @@ def contenders(model, x):
     from bare import maths
 
     from vae_keras import VAE
+    from vae_keras.optimizers import STEPS_AT_ONCE
 
     bare = importlib.import_module(f"bare.{keras.backend.backend()}")
     adam = keras.optimizers.Adam
     keras_step = type("KerasStep", (VAE,), {"train_step": keras.Model.train_step})
     ours, unfused = make_vae(model), make_vae(model, optimizer=adam)
     theirs = make_vae(model, keras_step, adam)
-    at_once = 1 if keras.backend.backend() == "torch" else 8  # Keras allows no more on PyTorch
-    fitted = make_vae(model, steps_per_execution=at_once)
+    fitted = make_vae(model, steps_per_execution=STEPS_AT_ONCE)
     parameters = [np.array(keras.ops.convert_to_numpy(p)) for p in ours.trainable_variables]
     loss = {"dense": maths.dense, "faces": maths.convolutional}[model]
 

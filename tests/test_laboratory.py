@@ -36,6 +36,15 @@ def test_a_pair_differs_by_the_attribute_alone(lab):
     assert not changed[:3].any()
 
 
+def test_a_true_vector_is_the_mean_change_from_without_to_with(lab):
+    def codes(present):
+        return lab.vae.encode(lab._draw(faces.edit(lab._held_out, "Smiling", present)))
+
+    change = (codes(True) - codes(False)).mean(axis=0)
+    np.testing.assert_allclose(lab.true_vectors["Smiling"], change, atol=1e-6)
+    assert np.abs(change).max() > 1e-4
+
+
 def test_true_vectors_are_made_of_themselves(lab):
     lab, rng = copy.copy(lab), np.random.default_rng(0)
     lab.codes = rng.standard_normal((60, 16))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vae_keras import VAE, latent, networks
+from vae_keras.optimizers import STEPS_AT_ONCE
 
 Image = pytest.importorskip("PIL.Image")
 to_rgb = pytest.importorskip("matplotlib.colors").to_rgb
@@ -408,10 +409,18 @@ class TestTrainingCurve:
         history = model.fit(x, x, epochs=2, verbose=0, callbacks=[curve], **kwargs)
         return curve, history.history
 
-    def model(self):
+    def model(self, **options):
         model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
-        model.compile("sgd", "mse")
+        model.compile("sgd", "mse", **options)
         return model
+
+    def test_steps_taken_at_once_are_one_point(self):
+        curve, history = self.fit(self.model(steps_per_execution=STEPS_AT_ONCE), batch_size=4)
+        done, values = np.transpose(curve.points["loss"])
+        assert len(values) == 32 // STEPS_AT_ONCE
+        means = values.reshape(2, -1).mean(axis=1)
+        np.testing.assert_allclose(means, history["loss"], rtol=1e-4)
+        np.testing.assert_allclose(np.diff(done), STEPS_AT_ONCE / 16)
 
     def test_the_points_of_an_epoch_have_its_mean(self):
         curve, history = self.fit(self.model(), batch_size=4)
@@ -436,7 +445,7 @@ class TestTrainingCurve:
         images = random_images(40)
         vae.fit(images, epochs=3, batch_size=4, verbose=0, callbacks=[curve])
         figure = curve.figure()
-        titles = [ax.get_title().split(":")[0] for ax in figure.axes]
+        titles = [ax.get_title().split(" ends at ")[0] for ax in figure.axes]
         assert titles == ["loss", "reconstruction", "KL divergence"]
         assert figure.get_suptitle().startswith("the VAE: 3 epochs, ")
         assert {ax.get_ylabel() for ax in figure.axes} == {"nats per image"}

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from vae_keras.checks import check_codes
-from vae_keras.optimizers import FusedAdam, warmup_and_cosine
+from vae_keras.optimizers import STEPS_AT_ONCE, FusedAdam, warmup_and_cosine
 
 NETWORKS = ("strided", "pooled")
 BATCH = 256  # images judged at a time
@@ -66,7 +66,8 @@ class Judge:
             images = np.concatenate([self._blurred(images) for _ in range(2)])
             attributes = np.tile(attributes, (2, 1))
         rate = warmup_and_cosine(LEARNING_RATE, epochs * len(images) // batch_size)
-        self.network.compile(FusedAdam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        self.network.compile(FusedAdam(rate), loss, steps_per_execution=STEPS_AT_ONCE)
         self.network.fit(images, attributes, batch_size, epochs, verbose=0, callbacks=callbacks)
 
     def _blurred(self, images):

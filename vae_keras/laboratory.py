@@ -5,11 +5,12 @@ import numpy as np
 from vae_keras import networks
 from vae_keras.datasets.synthetic import faces
 from vae_keras.models import VAE
-from vae_keras.optimizers import FusedAdam, warmup_and_cosine
+from vae_keras.optimizers import STEPS_AT_ONCE, FusedAdam, warmup_and_cosine
 
 # What one does not study is held still: pose, light, gaze, background and clothes.
 STILL = ("yaw", "pitch", "roll", "scale", "shift", "light", "bright", "gaze", "backg", "clothes")
 BATCH = 64
+FILTERS = (24, 48, 96)  # these faces differ in less than photographs do
 SAME = 0.02  # a pixel that an edit changes by less is one that it leaves alone
 
 
@@ -50,18 +51,23 @@ class Laboratory:
     def fit(self, epochs=12, latent_dim=64, peak_learning_rate=3e-3):
         """Trains the VAE on the faces, finds their codes and the true vectors."""
         shape = self.images.shape[1:]
-        self.vae = VAE(*networks.convolutional(shape, latent_dim), likelihood="gaussian")
+        parts = networks.convolutional(shape, latent_dim, filters=FILTERS)
+        self.vae = VAE(*parts, likelihood="gaussian")
         rate = warmup_and_cosine(peak_learning_rate, epochs * len(self.images) // BATCH)
-        self.vae.compile(FusedAdam(rate, beta_2=0.99, global_clipnorm=2e4))
+        optimizer = FusedAdam(rate, beta_2=0.99, global_clipnorm=2e4)
+        self.vae.compile(optimizer, steps_per_execution=STEPS_AT_ONCE)
         self.vae.fit(self.images, epochs=epochs, batch_size=BATCH, verbose=0)
         self.codes = self.vae.encode(self.images)
-        self.true_vectors = {
-            name: self._mean_code(name, True) - self._mean_code(name, False)
-            for name in faces.EDITABLE_NAMES
-        }
+        codes = self.vae.encode(self._draw(self._held_out))
+        self.true_vectors = {name: self._true_vector(name, codes) for name in faces.EDITABLE_NAMES}
 
-    def _mean_code(self, name, present):
-        return self.vae.encode(self._draw(faces.edit(self._held_out, name, present))).mean(axis=0)
+    def _true_vector(self, name, codes):
+        # With it or without it, one of the two is the face as it is, which need not be drawn again.
+        has = faces.attributes(self._held_out)[:, faces.ATTRIBUTE_NAMES.index(name)]
+        given, taken = (faces.edit(self._held_out, name, present) for present in (True, False))
+        turned = {factor: np.where(has, taken[factor], given[factor]) for factor in given}
+        change = self.vae.encode(self._draw(turned)) - codes
+        return np.where(has[:, None], -change, change).mean(axis=0)
 
     def parts(self, vectors):
         """Writes attribute vectors as sums of true ones.

@@ -4,7 +4,11 @@ import keras
 
 from vae_keras.train_steps import AdamUpdate
 
-__all__ = ["FusedAdam", "warmup_and_cosine"]
+__all__ = ["STEPS_AT_ONCE", "FusedAdam", "warmup_and_cosine"]
+
+# For `compile(steps_per_execution=STEPS_AT_ONCE)`: seven of eight returns to Python are saved.
+# Small networks on TensorFlow notice; on PyTorch Keras takes one step at a time.
+STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 8
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")

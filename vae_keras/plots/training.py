@@ -96,7 +96,7 @@ class TrainingCurve(keras.callbacks.Callback):
         if high > low:
             ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         last = f"{values[-1]:,.1f}" if abs(values[-1]) >= 10 else f"{values[-1]:.2g}"
-        ax.set(title=f"{TITLES.get(name, name)}: {last}", xlabel="epochs")
+        ax.set(title=f"{TITLES.get(name, name)} ends at {last}", xlabel="epochs")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylabel(self.unit if name in TITLES else "")
         ax.grid(alpha=0.3)
