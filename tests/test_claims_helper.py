@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae_keras.claims import ClaimFailed, claim
+from vae_keras.claims import ClaimFailed, claim, standard_errors
 
 pytestmark = pytest.mark.any_backend
 
@@ -69,3 +69,10 @@ def test_in_a_notebook_the_verdict_is_compared_and_the_number_is_not(monkeypatch
     assert raw
     assert bundle["text/plain"] == "holds: It is so"
     assert bundle["text/markdown"] == "✔ It is so: **0.512** (claimed: above 0.4)"
+
+
+def test_a_mean_is_off_by_standard_errors():
+    drawn = np.array([[0.0, 5.0], [2.0, 5.5], [4.0, 6.0], [6.0, 6.5]])  # means 3, 5.75
+    deviations = np.sqrt([5.0, 0.3125])
+    assert standard_errors(drawn[:, 0], 2.0) == pytest.approx(2 / deviations[0])
+    assert standard_errors(drawn, [3.0, 4.75]) == pytest.approx(2 / deviations[1])

@@ -1,7 +1,10 @@
 """Claims of a notebook: a sentence, the number beside its bound, and a stop where it fails."""
 
+import math
 import sys
 from numbers import Number
+
+import numpy as np
 
 
 class ClaimFailed(AssertionError):
@@ -44,6 +47,20 @@ def claim(sentence, measured, *, above=None, below=None, equal=None, form="{:.3g
     if not all(_is_within(number, **bounds) for number in numbers.values()):
         raise ClaimFailed(f"This does not hold: {sentence}. Measured: {shown}; claimed: {wanted}")
     _show(sentence, shown, wanted)
+
+
+def standard_errors(drawn, exact):
+    """By how many standard errors the mean of draws is off; more than five are too many.
+
+    Args:
+        drawn: Array `(num_draws, ...)`.
+        exact: Number or array `(...)`, what the mean of the draws estimates.
+
+    Returns:
+        Float, the largest where there are several means.
+    """
+    off = np.abs(np.mean(drawn, axis=0) - exact) / np.std(drawn, axis=0)
+    return float(np.max(off)) * math.sqrt(len(drawn))
 
 
 def _as_number(value):
