@@ -10,12 +10,15 @@ fastest backend.
 
 The book's loss is 500 times a mean over 32 x 32 pixels plus the KL divergence, which is that of
 `beta` = 1024 / 500. So it is compared twice: both trained at that `beta` and measured by that
-loss, and both at `beta` = 1. Two more rows cross the networks with the recipes (batch, learning
+loss, and both at `beta` = 1. Two rows have our network and our recipe written by hand, in JAX (the
+loops of `benchmarks/bare/`) and in PyTorch as its examples are written: what does the package cost,
+and what does the recipe gain? Two more rows cross the networks with the recipes (batch, learning
 rate, optimizer): how much is the one, and how much the other? The book's networks see pictures
 padded to 32 x 32 with black, which costs them a little.
 """
 
 import argparse
+import importlib
 import importlib.util
 import json
 import math
@@ -105,6 +108,46 @@ def our_recipe(size, make_networks, all_epochs, beta=1.0):
         yield epochs, seconds, *score(vae, x_test)
 
 
+def by_hand(all_epochs):
+    """Trains our network by our recipe without Keras, which only makes and scores the weights."""
+    import keras
+    import numpy as np
+    from bare import maths
+
+    from vae_keras import VAE
+
+    bare = importlib.import_module(f"bare.{keras.backend.backend()}")
+    options = {"compiled": False} if keras.backend.backend() == "torch" else {}
+    x_train, x_test = load()
+    rng = np.random.default_rng(0)
+    for epochs in all_epochs:
+        keras.utils.set_random_seed(0)
+        vae = VAE(*our_networks())
+        vae.compile()
+        weights = [np.array(keras.ops.convert_to_numpy(w)) for w in vae.trainable_variables]
+        start = time.perf_counter()
+        rates = rise_and_fall(5e-3, epochs * math.ceil(len(x_train) / 128))
+        take, read = bare.make(maths.dense, weights, rates, **options)
+        for _ in range(epochs):
+            order = rng.permutation(len(x_train))
+            for first in range(0, len(x_train), 128):
+                result = take(bare.on_device(x_train[order[first : first + 128]]))
+        bare.wait(result)
+        seconds = time.perf_counter() - start
+        for variable, value in zip(vae.trainable_variables, read(), strict=True):
+            variable.assign(np.array(value))
+        yield epochs, seconds, *score(vae, x_test)
+
+
+def rise_and_fall(peak, steps):
+    """The learning rates of `warmup_and_cosine`, by hand."""
+    import numpy as np
+
+    step, warmup = np.arange(steps), max(1, steps // 10)
+    fall = (1 + np.cos(np.pi * (step - warmup) / max(1, steps - warmup))) / 2
+    return peak * (0.05 + 0.95 * np.where(step < warmup, step / warmup, fall))
+
+
 def score(vae, x_test):
     """Returns the negative bound at `beta` = 1, and the loss that the book minimizes, in nats."""
     loss = vae.evaluate(x_test, batch_size=1000, verbose=0, return_dict=True)
@@ -151,6 +194,7 @@ CONTENDERS = {
     "2-D, our network, its recipe": lambda: book_recipe(28, our_networks),
     "2-D, vae_keras at its beta": lambda: our_recipe(28, our_networks, (1, 2, 5), BOOK_BETA),
     "2-D, vae_keras": lambda: our_recipe(28, our_networks, OURS_2D_EPOCHS),
+    "2-D, our recipe by hand": lambda: by_hand((1, 2, 5)),
     "20-D, PyTorch's example": pytorch_example,
     "20-D, vae_keras": lambda: our_recipe(
         28, lambda: our_networks(20, (256, 128)), OURS_20D_EPOCHS
@@ -219,6 +263,8 @@ def main():
     print(f"{head}{'book loss':>13}")
     compare_all("2-D, the book", "2-D, vae_keras at its beta", installed, BOOK_LOSS)
     compare_all("2-D, the book at beta 1", "2-D, vae_keras", installed)
+    for backend in {"jax", "torch"}.intersection(installed):
+        measure("2-D, our recipe by hand", backend)
     for name in ("2-D, its network, our recipe", "2-D, our network, its recipe"):
         measure(name, "tensorflow")
     compare_all("20-D, PyTorch's example", "20-D, vae_keras", installed)

@@ -94,7 +94,7 @@ def contenders(model, x):
         fitted.fit(many, batch_size=len(x), verbose=0)
 
     return {
-        "bare": repeated(bare, bare.make(loss, parameters, 1e-3), x),
+        "bare": repeated(bare, bare.make(loss, parameters, [1e-3])[0], x),
         "ours": repeated(bare, bare.keras_step(ours), x),
         "Adam": repeated(bare, bare.keras_step(unfused), x),
         "Keras": repeated(bare, bare.keras_step(theirs), x),

@@ -24,8 +24,18 @@ class Operations:
         return lax.conv_general_dilated(x, kernel, (stride, stride), padding, None, None, layout)
 
 
-def make(maths, parameters, learning_rate):
-    """Returns a function that takes a step on a batch and returns the losses."""
+def make(maths, parameters, rates):
+    """Returns a function that takes a step on a batch and returns the losses, and one that reads.
+
+    Args:
+        maths: Function of `Operations`, the parameters and a batch, the loss first.
+        parameters: List of arrays, what to start from.
+        rates: Array, the learning rate of each step; the last one goes on.
+
+    Returns:
+        Pair of functions; the second returns the parameters now.
+    """
+    rates = jnp.asarray(rates, "float32")
 
     @partial(jax.jit, donate_argnums=0)
     def step(state, x):
@@ -37,8 +47,9 @@ def make(maths, parameters, learning_rate):
             return found[0], found
 
         gradients, found = jax.grad(loss, has_aux=True)(parameters)
+        rate = rates[jnp.minimum(count, len(rates) - 1)]
         count += 1
-        rate = learning_rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        rate = rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
         first = [m + (g - m) * 0.1 for m, g in zip(first, gradients, strict=True)]
         second = [v + (g * g - v) * 0.001 for v, g in zip(second, gradients, strict=True)]
         parameters = [
@@ -49,14 +60,14 @@ def make(maths, parameters, learning_rate):
 
     parameters = list(map(jnp.asarray, parameters))
     zeros = [jnp.zeros_like(p) for p in parameters]
-    state = (parameters, zeros, list(map(jnp.copy, zeros)), jnp.zeros(()), jax.random.key(0))
+    state = (parameters, zeros, list(map(jnp.copy, zeros)), jnp.zeros((), int), jax.random.key(0))
 
     def take(x):
         nonlocal state
         found, state = step(state, x)
         return found
 
-    return take
+    return take, lambda: state[0]
 
 
 def keras_step(vae):

@@ -16,8 +16,9 @@ class Operations:
         return tf.nn.conv2d(x, kernel, stride, padding)
 
 
-def make(maths, parameters, learning_rate, jit_compile=False):
-    """Returns a function that takes a step on a batch and returns the losses."""
+def make(maths, parameters, rates, jit_compile=False):
+    """Returns a function that takes a step and one that reads, as in `bare.jax`."""
+    rates = tf.constant(rates, "float32")
     parameters = [tf.Variable(parameter) for parameter in parameters]
     first = [tf.Variable(tf.zeros_like(parameter)) for parameter in parameters]
     second = [tf.Variable(tf.zeros_like(parameter)) for parameter in parameters]
@@ -28,6 +29,7 @@ def make(maths, parameters, learning_rate, jit_compile=False):
         with tf.GradientTape() as tape:
             found = maths(Operations(), list(map(tf.convert_to_tensor, parameters)), x)
         gradients = tape.gradient(found[0], parameters)
+        rate = rates[tf.minimum(tf.cast(count, "int32"), len(rates) - 1)]
         count.assign_add(1.0)
         for p, m, v, g in zip(parameters, first, second, gradients, strict=True):
             tf.raw_ops.ResourceApplyAdam(
@@ -36,7 +38,7 @@ def make(maths, parameters, learning_rate, jit_compile=False):
                 v=v.handle,
                 beta1_power=0.9**count,
                 beta2_power=0.999**count,
-                lr=learning_rate,
+                lr=rate,
                 beta1=0.9,
                 beta2=0.999,
                 epsilon=1e-7,
@@ -44,7 +46,7 @@ def make(maths, parameters, learning_rate, jit_compile=False):
             )
         return found
 
-    return step
+    return step, lambda: parameters
 
 
 def keras_step(vae):

@@ -17,20 +17,30 @@ class Operations:
         return functional.conv2d(x, kernel, None, stride, padding.lower()).permute(0, 2, 3, 1)
 
 
-def make(maths, parameters, learning_rate):
-    """Returns a function that takes a step on a batch and returns the losses."""
+def make(maths, parameters, rates, compiled=True):
+    """Returns a function that takes a step and one that reads, as in `bare.jax`."""
     parameters = [torch.tensor(parameter, requires_grad=True) for parameter in parameters]
-    optimizer = torch.optim.Adam(parameters, learning_rate, eps=1e-7, fused=True)
-    loss = torch.compile(lambda x: maths(Operations(), parameters, x))
+    optimizer = torch.optim.Adam(parameters, eps=1e-7, fused=True)
+
+    def loss(x):
+        return maths(Operations(), parameters, x)
+
+    if compiled:
+        loss = torch.compile(loss)
+
+    count = 0
 
     def step(x):
+        nonlocal count
+        optimizer.param_groups[0]["lr"] = float(rates[min(count, len(rates) - 1)])
+        count += 1
         optimizer.zero_grad()
         found = loss(x)
         found[0].backward()
         optimizer.step()
         return [value.detach() for value in found]
 
-    return step
+    return step, lambda: [parameter.detach().numpy() for parameter in parameters]
 
 
 def keras_step(vae):
