@@ -6,8 +6,8 @@ from vae_keras.train_steps import AdamUpdate
 
 __all__ = ["STEPS_AT_ONCE", "FusedAdam", "warmup_and_cosine"]
 
-# For `compile(steps_per_execution=STEPS_AT_ONCE)`: seven of eight returns to Python are saved.
-# Small networks on TensorFlow notice; on PyTorch Keras takes one step at a time.
+#: For `compile(steps_per_execution=STEPS_AT_ONCE)`: 8, so that seven of eight returns to Python
+#: are saved, which small networks on TensorFlow notice; 1 on PyTorch, where Keras takes no more.
 STEPS_AT_ONCE = 1 if keras.backend.backend() == "torch" else 8
 
 
