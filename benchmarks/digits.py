@@ -24,6 +24,7 @@ import numpy as np
 from keras import layers
 
 from vae_keras import VAE, datasets, evaluation
+from vae_keras.optimizers import STEPS_AT_ONCE
 
 PUBLISHED = {"digits": 88.56, "fashion": None}
 LATENT_DIM, UNITS = 40, (300, 300)
@@ -104,7 +105,7 @@ class Progress(keras.callbacks.Callback):
 
 def train(vae, x_train, x_validate, arguments):
     """Trains to the best validation ELBO at beta = 1; returns the history."""
-    vae.compile(keras.optimizers.Adam(LEARNING_RATE), steps_per_execution=10)
+    vae.compile(keras.optimizers.Adam(LEARNING_RATE), steps_per_execution=STEPS_AT_ONCE)
     callbacks = [
         WarmUp(arguments.warm_up),
         Progress(),

@@ -28,11 +28,12 @@ def prepare(folder):
     import numpy as np
 
     from vae_keras import VAE, datasets, networks
+    from vae_keras.optimizers import STEPS_AT_ONCE
 
     (x_train, _), (x_test, _) = datasets.load_fashion_mnist()
     keras.utils.set_random_seed(0)
     vae = VAE(*networks.dense(latent_dim=20, units=(256, 128)))
-    vae.compile(keras.optimizers.Adam(1e-3), steps_per_execution=8)
+    vae.compile(keras.optimizers.Adam(1e-3), steps_per_execution=STEPS_AT_ONCE)
     vae.fit(x_train, batch_size=128, epochs=2, verbose=0)
     vae.save(folder / "vae.keras")
     np.save(folder / "x.npy", x_test[:NUM_IMAGES])

@@ -1,4 +1,4 @@
-"""Claims of a notebook: a sentence, the number beside its bound, and a stop where it fails."""
+"""Claims of a notebook, checked where they are made, and how far off a mean of draws is."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""How to step: Adam in few operations, and a learning rate for trainings of known length."""
+"""How to step: how many at once, Adam in few operations, a rate for trainings of known length."""
 
 import keras
 

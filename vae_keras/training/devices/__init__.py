@@ -7,6 +7,8 @@ from contextlib import nullcontext
 
 import keras
 
+from vae_keras.optimizers import STEPS_AT_ONCE
+
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
@@ -32,7 +34,7 @@ class Devices:
     scope: Callable = nullcontext
     local: Callable = nullcontext
     broadcast: Callable = lambda content: content
-    steps_per_execution: int = 8
+    steps_per_execution: int = STEPS_AT_ONCE
     finish: Callable = lambda: None
 
     @property

@@ -12,4 +12,4 @@ def find():
             f"On PyTorch one of {torch.cuda.device_count()} GPUs is used; "
             "KERAS_BACKEND=jax uses all."
         )
-    return Devices(1, steps_per_execution=1)  # Keras takes no more there
+    return Devices(1)
