@@ -28,7 +28,9 @@ class Binarized(KeepsNoise, VAE):
         self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def call(self, x, training=None):
-        binary = ops.cast(keras.random.uniform(ops.shape(x), seed=self.seed_generator) < x, x.dtype)
+        # In float32 also where `x` is not: bfloat16 has no more than 256 numbers between 1/2 and 1.
+        draw = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator)
+        binary = ops.cast(draw < ops.cast(x, "float32"), x.dtype)
         return (*self.outputs_of(binary, training), binary)
 
     def outputs_of(self, binary, training):

@@ -423,7 +423,12 @@ def test_a_small_picture_is_taken_up_by_a_click(browser, tmp_path):
     vector = rng.normal(size=(1, 4, 4, 2)).astype("float32")
     page = explorer.attributes(vae, codes, vector, ["a"], samples={"flow": drawn}, what="face")
     opened = Opened(browser, page, tmp_path / "faces.html", viewport={"width": 390, "height": 800})
+    taken = opened.page.locator(".thumb[aria-pressed=true]")
+    label = "els => els.map((el) => el.ariaLabel)"
+    taken.wait_for()
+    assert taken.evaluate_all(label) == ["face 1, decoded"]  # where one begins
     opened.page.get_by_role("button", name="face 2, flow", exact=True).click()
+    assert taken.evaluate_all(label) == ["face 2, flow"]
     shown = opened.pixels(opened.page.locator(".face"), 16, 16)
     np.testing.assert_allclose(shown, vae.decode(drawn[1:2])[0], atol=0.01)
     names = opened.page.locator(".row b").all_inner_texts()
@@ -431,6 +436,8 @@ def test_a_small_picture_is_taken_up_by_a_click(browser, tmp_path):
     opened.page.get_by_role("button", name="face 1, prior N(0, I)").click()
     other = opened.pixels(opened.page.locator(".face"), 16, 16)
     assert np.abs(other - shown).max() > 0.01
+    opened.page.get_by_role("button", name="others").nth(1).click()
+    opened.page.wait_for_function("document.querySelector('.thumb[aria-pressed=true]') === null")
     assert opened.page.evaluate(WIDE)
     opened.assert_quiet()
 

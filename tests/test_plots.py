@@ -588,6 +588,18 @@ class TestCurves:
         (ax,) = plots.curves([0.1, 1, 4], {"a": [1, 2, 3]}, "x", "y", log_x=True).axes
         assert texts(ax.get_xticklabels()) == ["0.1", "1", "4"]
 
+    @pytest.mark.parametrize("ratio", [20, 1e5])
+    def test_a_short_logarithmic_axis_has_more_than_powers_of_ten(self, ratio):
+        x = np.geomspace(0.1, 0.1 * ratio, 61)
+        for figure in (
+            plots.curves(x, {"a": x}, "x", "y", log_x=True),
+            plots.dots({"a": x[0], "b": x[-1]}, "x", log_x=True),
+        ):
+            figure.draw_without_rendering()
+            labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+            assert ({"0.2", "0.5", "1"} <= set(labels)) == (ratio < 100)
+            assert len(labels) < 12
+
     @pytest.mark.parametrize("log_x", [False, True])
     @pytest.mark.parametrize("log_y", [False, True])
     def test_scales_are_those_asked_for(self, log_x, log_y):

@@ -641,6 +641,7 @@ class Face {
     this.first = code;
     this.draw(this.before, code);
     this.refresh();
+    this.onBegin?.();
   }
 
   goTo(code) {
@@ -669,7 +670,7 @@ class Face {
 // Codes of one origin: some of them as pictures, each of which is taken up by a click.
 class Row {
   constructor(name, what, codes, face) {
-    Object.assign(this, { codes, face, at: 0 });
+    Object.assign(this, { codes, face, at: 0, shown: [] });
     const thumbs = Array.from({ length: Math.min(SHOWN, codes ? codes.length / face.size : SHOWN) }, (_, number) =>
       element("button", { type: "button", className: "thumb", "aria-label": `${what} ${number + 1}, ${name}` }, element("canvas", { className: "picture" })));
     thumbs.forEach((thumb, number) => { thumb.onclick = () => face.begin(this.shown[number]); });
@@ -687,10 +688,17 @@ class Row {
 
   *fill() {
     this.shown = this.thumbs.map(() => this.next());
+    this.mark();
     for (const [number, thumb] of this.thumbs.entries()) {
       this.face.draw(thumb.firstChild, this.shown[number]);
       yield;
     }
+  }
+
+  // Shows which of the pictures was taken up, if one of these was.
+  mark() {
+    const isTaken = (code) => Boolean(code?.every((value, index) => value === this.face.first[index]));
+    this.thumbs.forEach((thumb, number) => thumb.setAttribute("aria-pressed", isTaken(this.shown[number])));
   }
 }
 
@@ -724,7 +732,7 @@ function attributes(data, root) {
   const judge = Object.keys(data.measured).length ? " Below it stands what a judge has counted at 1.0, on many of them." : "";
   const help = element("p", { className: "help", textContent:
     `Every picture is drawn here, by the decoder, from a code of ${face.size} numbers. A slider adds a direction to the code of this ${what}.${judge} ` +
-    `A click on one of the small ${what}s takes it up: decoded codes of images, or new ones, by what their codes were drawn from.` });
+    `A click on one of the small ${what}s takes it up, and a frame stays around it: decoded codes of images, or new ones, by what their codes were drawn from.` });
   const small = (canvas, label) => element("figure", {}, canvas, element("figcaption", { textContent: label }));
   const left = element("section", { className: "panel pictures" }, face.picture,
     element("div", { className: "pair" }, small(face.before, "without the sliders"), small(face.after, "the second one")));
@@ -732,6 +740,7 @@ function attributes(data, root) {
   root.append(help, element("div", { className: "panels" }, left,
     element("section", { className: "panel" }, ...sliders.map((some) => some.root), morph.root, bar)),
     element("div", { className: "rows" }, ...rows.map((row) => row.root)));
+  face.onBegin = () => rows.forEach((row) => row.mark());
   const list = new Row("", what, sources.decoded, face);
   face.begin(list.next());
   face.goTo(list.next());

@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from vae_keras.plots.style import COLORS, NORMAL, SMALL, WIDTH, new_figure
 
@@ -53,8 +53,20 @@ def _ticks_at_values(ax, x, log_x):
     if len(values) <= 9 and (log_x or are_integers):
         ax.set_xticks(values, [f"{value:g}" for value in values])
         ax.set_xticks([], minor=True)
-    elif are_integers and not log_x:
+    elif log_x:
+        _ticks_in_between(ax)
+    elif are_integers:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _ticks_in_between(ax):
+    """1, 2 and 5 of few powers of ten, written out, so that what lies between can be read."""
+    low, high = ax.get_xlim()
+    if high > 2000 * low:
+        return
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def curves(x, lines, x_label, y_label, title=None, log_x=False, log_y=False):
@@ -169,6 +181,8 @@ def dots(values, x_label, title=None, form="{:.2f}", log_x=False, bounds=None):
     ax.set_yticks(rows, list(values), fontsize=NORMAL)
     ax.set(xlabel=x_label, ylim=(-0.6, len(values) - 0.4))
     ax.margins(x=0.18)
+    if log_x:
+        _ticks_in_between(ax)
     ax.grid(axis="both", alpha=0.3)
     figure.suptitle(title)
     return figure

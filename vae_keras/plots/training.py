@@ -95,7 +95,7 @@ class TrainingCurve(keras.callbacks.Callback):
         low, high = min(values), max(values[len(values) // 20 :])
         if high > low:
             ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-        last = f"{values[-1]:,.1f}" if abs(values[-1]) >= 10 else f"{values[-1]:.2g}"
+        last = f"{values[-1]:,.1f}" if abs(values[-1]) >= 10 else f"{values[-1]:.3g}"
         ax.set(title=f"{TITLES.get(name, name)} ends at {last}", xlabel="epochs")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylabel(self.unit if name in TITLES else "")
