@@ -28,7 +28,7 @@ from playwright.sync_api import sync_playwright
 
 WIDTH = 780  # CSS pixels of the page: two maps side by side; a notebook may weigh 900 kB
 COLORS = 64  # of a PNG: maps and text need no more
-QUALITY = 55  # of a JPEG, which faces want
+QUALITY = 48  # of a JPEG, which faces want
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
