@@ -15,6 +15,7 @@ to_rgb = pytest.importorskip("matplotlib.colors").to_rgb
 Text = pytest.importorskip("matplotlib.text").Text
 plots = pytest.importorskip("vae_keras.plots")
 style = pytest.importorskip("vae_keras.plots.style")
+training = pytest.importorskip("vae_keras.plots.training")
 
 pytestmark = pytest.mark.any_backend
 
@@ -449,6 +450,25 @@ class TestTrainingCurve:
         assert titles == ["loss", "reconstruction", "KL divergence"]
         assert figure.get_suptitle().startswith("the VAE: 3 epochs, ")
         assert {ax.get_ylabel() for ax in figure.axes} == {"nats per image"}
+
+    def test_pictures_take_a_small_share_of_the_time_however_slow_they_are(self, monkeypatch):
+        clock, times = [0.0], []
+
+        def draw(self):
+            times.append(clock[0])
+            clock[0] += 2.0
+
+        monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+        monkeypatch.setattr(plots.TrainingCurve, "_display", draw)
+        curve = plots.TrainingCurve()
+        curve.set_params({"steps": 400})
+        curve.on_train_begin()
+        curve.on_epoch_begin(0)
+        for batch in range(400):
+            clock[0] += 1.0
+            curve.on_train_batch_end(batch, {"loss": 1.0})
+        assert times[0] < 15  # it is seen soon that something happens
+        assert 5 < len(times) < 0.06 * clock[0] / 2
 
     @pytest.mark.filterwarnings("ignore")  # a generator is not shuffled, and ends when it ends
     def test_a_training_whose_length_is_not_known_has_a_point_for_each_epoch(self):

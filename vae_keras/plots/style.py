@@ -85,7 +85,8 @@ def picture_of(figure):
     full, saved = io.BytesIO(), io.BytesIO()
     is_photograph = has_photographs(figure)
     dpi = PHOTO_DPI if is_photograph else DPI
-    figure.savefig(full, format="png", bbox_inches="tight", dpi=dpi)
+    quickly = {"compress_level": 1}  # it is read again at once
+    figure.savefig(full, format="png", bbox_inches="tight", dpi=dpi, pil_kwargs=quickly)
     picture = Image.open(full).convert("RGB")
     if is_photograph:
         picture.save(saved, format="jpeg", quality=70, optimize=True)
@@ -103,8 +104,10 @@ def _is_grey(picture):
 
 
 def _as_png(figure):
-    data, is_photograph, size = picture_of(figure)
-    return None if is_photograph else (data, size)
+    if has_photographs(figure):
+        return None
+    data, _, size = picture_of(figure)
+    return data, size
 
 
 def _as_jpeg(figure):

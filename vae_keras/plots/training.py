@@ -10,7 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from vae_keras.plots.style import COLORS, new_figure
 
 POINTS = 60  # of an epoch's curve, at most
-EVERY = 3.0  # seconds between two pictures: each takes a fifth of one
+EVERY = 3.0  # seconds between two pictures, at least
+SHARE = 0.05  # of the time, at most, is spent on pictures: one takes half a second or more
 TITLES = {"loss": "loss", "reconstruction_loss": "reconstruction", "kl_loss": "KL divergence"}
 VALIDATION = "val_"
 
@@ -39,7 +40,8 @@ class TrainingCurve(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.points = {}  # name to [(epochs done, value)]
         self.handle = None
-        self.begun = self.drawn = time.perf_counter()
+        self.begun = time.perf_counter()
+        self.next_picture = self.begun + EVERY
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -58,7 +60,7 @@ class TrainingCurve(keras.callbacks.Callback):
             self.seen[name] = steps, steps * mean
             done = self.epoch + (steps + before) / 2 / self.params["steps"]
             self.points.setdefault(name, []).append((done, value))
-        if time.perf_counter() - self.drawn > EVERY:
+        if time.perf_counter() > self.next_picture:
             self._draw()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -102,7 +104,12 @@ class TrainingCurve(keras.callbacks.Callback):
         ax.grid(alpha=0.3)
 
     def _draw(self):
-        self.drawn = time.perf_counter()
+        begun = time.perf_counter()
+        self._display()
+        now = time.perf_counter()
+        self.next_picture = now + max(EVERY, (now - begun) / SHARE)
+
+    def _display(self):
         if "IPython" not in sys.modules or sys.modules["IPython"].get_ipython() is None:
             return
         from IPython.display import display
