@@ -11,11 +11,11 @@ step; a fixed draw of the 10,000 test images, and -log p(x) estimated by
 importance sampling with 5,000 samples each. The models are in
 `published_models.py`. The other 10,000 training images, from which the
 published runs chose when to stop, are looked at for the curve alone: a recipe
-has its number of epochs. "vae, published recipe" is trained as theirs, by a constant learning rate,
-in batches of 100, for fewer epochs: `--figure` has its bound on these images by seconds beside that
-of ours. "grey" is our own row: each pixel is one of 256
-levels, as notebook 01 has it. A model is saved as it is trained, and a run that was
-stopped goes on from there.
+has its number of epochs. "vae, published recipe" is trained as theirs, by a
+constant learning rate in batches of 100, for fewer epochs; `--figure` draws its
+bound on these images by seconds beside that of ours. "grey" is our own row:
+each pixel is one of 256 levels, as notebook 01 has it. A model is saved as it
+is trained, and a run that was stopped goes on from there.
 """
 
 import argparse

@@ -103,18 +103,17 @@ def _is_grey(picture):
     return red.tobytes() == green.tobytes() == blue.tobytes()
 
 
-def _as_png(figure):
-    if has_photographs(figure):
-        return None
+def _saved(figure):
     data, _, size = picture_of(figure)
     return data, size
+
+
+def _as_png(figure):
+    return None if has_photographs(figure) else _saved(figure)
 
 
 def _as_jpeg(figure):
-    if not has_photographs(figure):
-        return None
-    data, _, size = picture_of(figure)
-    return data, size
+    return _saved(figure) if has_photographs(figure) else None
 
 
 def _register_with_ipython():
