@@ -12,8 +12,9 @@ importance sampling with 5,000 samples each. The models are in
 `published_models.py`. The other 10,000 training images, from which the
 published runs chose when to stop, are looked at for the curve alone: a recipe
 has its number of epochs. "vae, published recipe" is trained as theirs, by a
-constant learning rate in batches of 100, for fewer epochs; `--figure` draws its
-bound on these images by seconds beside that of ours. "grey" is our own row:
+constant learning rate in batches of 100, each variable's gradient divided by
+its norm, for fewer epochs; `--figure` draws its bound on these images by
+seconds beside that of ours. "grey" is our own row:
 each pixel is one of 256 levels, as notebook 01 has it. A model is saved as it
 is trained, and a run that was stopped goes on from there.
 """
@@ -56,6 +57,7 @@ class Row:
         batch_size: Integer.
         peak: Float, the highest learning rate.
         schedule: Function of it and of the number of steps that returns the rate.
+        adam: Dict, further arguments of `FusedAdam`.
         beta_epochs: Integer, in which beta rises to 1.
         grey: Boolean. Whether a pixel is one of 256 levels, and not on or off.
     """
@@ -66,6 +68,7 @@ class Row:
     batch_size: int = 500
     peak: float = 2e-3
     schedule: Callable = warmup_and_cosine
+    adam: dict = dataclasses.field(default_factory=dict)
     beta_epochs: int = 60
     grey: bool = False
 
@@ -77,7 +80,13 @@ def constant(peak, steps):
 ROWS = {
     "vae": Row(models.plain, 400, "228.70 ± 0.15"),
     "vae, published recipe": Row(
-        models.plain, 300, batch_size=100, peak=5e-4, schedule=constant, beta_epochs=100
+        models.as_published,
+        300,
+        batch_size=100,
+        peak=5e-4,
+        schedule=constant,
+        adam={"clipnorm": 1e-2},  # a norm that every gradient has more of: divided by it, for Adam
+        beta_epochs=100,
     ),
     "vae, residual": Row(models.wide, 150, "", beta_epochs=50),
     "vamp": Row(models.vamp, 300, "227.35"),
@@ -108,11 +117,16 @@ class Progress:
 
 
 def load(count):
-    """Returns grey images to train, to validate and to test with, and these in black and white."""
+    """Returns grey images to train, to validate and to test with, and these in black and white.
+
+    The draw is that of the published numbers: another one was 0.14 nats worse, for all models.
+    """
     (x_train, _), (x_test, _) = datasets.load_fashion_mnist()
     x_train, x_validate = x_train[:-10_000], x_train[-10_000:]
-    drawn = (np.random.default_rng(0).random(x_test.shape) < x_test).astype("float32")
-    return x_train[:count], x_validate[:count], x_test[:count], drawn[:count]
+    draws = np.random.RandomState(777)
+    for images in (x_validate, x_test):
+        drawn = draws.binomial(1, np.rint(255 * images.astype("float64")) / 255)
+    return x_train[:count], x_validate[:count], x_test[:count], drawn[:count].astype("float32")
 
 
 class Course(keras.callbacks.Callback):
@@ -166,7 +180,7 @@ def train(row, seed, path, images, validation):
     else:
         vae, progress = row.make(seed, images), Progress(seed)
         steps = row.epochs * (len(images) // row.batch_size)
-        vae.compile(FusedAdam(row.schedule(row.peak, steps)))
+        vae.compile(FusedAdam(row.schedule(row.peak, steps), **row.adam))
     done = len(progress.history)
     if done < row.epochs:
         eight_bit = np.rint(255 * images).astype("uint8")

@@ -205,6 +205,19 @@ def plain(seed, images):
     return Binarized(*gated_networks(), seed=seed)
 
 
+def as_published(seed, images):
+    """The same as in the published code: He et al.'s first weights, log-variances from -6 to 2."""
+    encoder, decoder = gated_networks()
+    seeds = keras.random.SeedGenerator(seed)
+    draw = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal", seeds)
+    for layer in (*encoder.layers, *decoder.layers):
+        if isinstance(layer, layers.Dense):
+            layer.kernel.assign(draw(layer.kernel.shape))
+    mean, log_var = encoder.outputs
+    encoder = keras.Model(encoder.inputs, (mean, ops.clip(log_var, -6.0, 2.0)))
+    return Binarized(encoder, decoder, seed=seed)
+
+
 def wide(seed, images):
     return Binarized(*residual_networks(), seed=seed)
 
