@@ -5,7 +5,9 @@
 Trains on drawn garments and decodes drawn photographs, in a folder of its own; kills both at random
 instants, fills their disk, starts two at once, and damages each file that they wrote. It prints a
 table, and ends with 1 if anything was lost, if anything went wrong without a word, or if a reader
-saw a traceback. The backends are those of `KERAS_BACKEND`, or all; the short form takes one.
+saw a traceback. A source whose damage leaves it readable, other pixels in a photograph or a shorter
+list, is used as it is, which no program can tell: "used". The backends are those of
+`KERAS_BACKEND`, or all; the short form takes one.
 """
 
 import argparse
@@ -156,7 +158,7 @@ class Campaign:
 
     def damage_run(self, whole):
         """Damages each file of a finished training, which is then resumed."""
-        sheet = next((whole / "sheets").iterdir()).relative_to(whole)
+        sheet = str(next((whole / "sheets").iterdir()).relative_to(whole))
         others = ("history.csv", "second-stage.csv", "settings.json", "README.md", sheet)
         for name in ("last.keras", "best.keras", "flow.keras", *others):
             for kind, damage in DAMAGES.items():
@@ -252,7 +254,8 @@ class Campaign:
                 code, _, said = self.run("-c", DECODE)
                 named = path.name in said or re.search(r"Image \d{6}.jpg is", said)
                 survived = code == 0 or (code == 1 and bool(named))
-                self.report(f"decoding: {path.name} {kind}", survived, said, started)
+                fault = f"decoding: {path.name} {kind}" + (", used" if code == 0 else "")
+                self.report(fault, survived, said, started)
                 path.write_bytes(content)
 
     def damage_garments(self, whole):

@@ -43,7 +43,7 @@ RECIPES = {
         "network": {"channels": 4, "filters": (32, 64)},
         "vae": {"likelihood": "gaussian", "beta": 1.0},
         "vae_fit": {"peak": 3e-3, "epochs": 7, "batch_size": 32, "global_clipnorm": 2e4},
-        "mixtures": (3, 10),
+        "mixtures": (3, 10, 20),
         "units": 512,
         "flow_fit": {"peak": 1e-3, "epochs": 60, "batch_size": 256},
     },

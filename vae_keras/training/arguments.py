@@ -87,7 +87,7 @@ def _add_training(group):
     group.add_argument(
         "--mixed-precision",
         choices=("float16", "bfloat16"),
-        help="compute in half precision: faster on GPUs, and on processors with AMX",
+        help="compute in half precision: faster on GPUs, and on processors with AMX by TensorFlow",
     )
     group.add_argument(
         "--second-stage",
