@@ -1,4 +1,4 @@
-"""Cuts the README's small pictures from the notebooks' saved outputs.
+"""Cuts the README's pictures from the notebooks' saved outputs.
 
 python .ci/thumbnails.py
 """
@@ -23,15 +23,16 @@ PICTURES = {  # number of a notebook: id of the cell whose picture it is
     "08": "second-43",
     "09": "reuse-19",
 }
+OVERVIEW = "04"  # whose picture is the README's first, too
 
 
 def pictures(path):
-    """Yields the id of each cell that has a picture, and the picture."""
+    """Yields the id of each cell that has a picture, and the picture's file."""
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         for output in cell.get("outputs", []):
             for kind in ("image/png", "image/jpeg"):
                 if kind in output.get("data", {}):
-                    yield cell["id"], Image.open(io.BytesIO(base64.b64decode(output["data"][kind])))
+                    yield cell["id"], base64.b64decode(output["data"][kind])
 
 
 def main():
@@ -39,7 +40,10 @@ def main():
     folder.mkdir(exist_ok=True)
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         number = path.name[:2]
-        picture = dict(pictures(path))[PICTURES[number]].convert("RGB")
+        content = dict(pictures(path))[PICTURES[number]]
+        if number == OVERVIEW:
+            (NOTEBOOKS / "overview.png").write_bytes(content)
+        picture = Image.open(io.BytesIO(content)).convert("RGB")
         picture.thumbnail(SIZE, Image.Resampling.LANCZOS)
         picture.quantize(128).save(folder / f"{number}.png", optimize=True)
         print(number, picture.size, (folder / f"{number}.png").stat().st_size)

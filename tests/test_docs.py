@@ -1,5 +1,6 @@
 """The site's pages: their code runs, and the reference names all that is public."""
 
+import base64
 import importlib
 import inspect
 import json
@@ -125,6 +126,19 @@ def test_the_reference_has_every_public_name_and_no_other():
     for name in listed:
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
+
+
+def test_the_readmes_first_picture_is_that_of_notebook_04_and_so_are_its_numbers():
+    (path,) = (DOCS.parent / "notebooks").glob("04_*.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    picture = base64.b64encode((path.parent / "overview.png").read_bytes()).decode()
+    saved = [output.get("data", {}).get("image/png", "").replace("\n", "") for output in outputs]
+    assert picture in saved, "run .ci/thumbnails.py"
+    printed = "".join(text for output in outputs for text in output.get("text", []))
+    holes = re.findall(r"^(?:autoencoder|VAE), .*? ([\d.]+)%", printed, re.M)
+    (told,) = re.findall(r"^!\[(New garments .*)\]", (DOCS.parent / "README.md").read_text(), re.M)
+    assert re.findall(r"(\d+) %", told) == [f"{float(share):.0f}" for share in holes]
 
 
 def glossary_names():
