@@ -1,6 +1,6 @@
 """Likelihoods of Fashion-MNIST beside published ones, in nats.
 
-    python benchmarks/published.py                      # all rows, three seeds: hours on two cores
+    python benchmarks/published.py                      # all rows, three seeds: for a GPU
     python benchmarks/published.py --rows vae --seeds 0 --corrected-by 600
     python benchmarks/published.py --output runs/published --rows vae vamp   # goes on if stopped
     python benchmarks/published.py --seeds 0 --rows vae "vae, published recipe" --figure curve.png
