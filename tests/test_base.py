@@ -716,6 +716,43 @@ def test_codes_of_another_shape_are_told_and_the_model_lives(make_vae, images, t
     )
 
 
+REFUSED = {
+    "a stream with labels": lambda vae, x: vae.fit(Batches(x, np.arange(10)), verbose=0),
+    "weights like no image": lambda vae, x: vae.fit(x, sample_weight=np.ones((10, 7)), verbose=0),
+    "a stream of another shape": lambda vae, x: vae.encode(Batches(x[:, :5])),
+    "the same, evaluated": lambda vae, x: vae.evaluate(Batches(x[:, :5]), verbose=0),
+}
+
+
+@pytest.mark.parametrize("use", REFUSED.values(), ids=REFUSED.keys())
+def test_a_model_survives_what_it_refuses(make_vae, images, use, tmp_path):
+    vae = make_vae(traced=True)
+    vae.fit(images, verbose=0)
+    before, steps = vae.encode(images), int(vae.optimizer.iterations)
+    with pytest.raises(ValueError, match=r"shape|must"):
+        use(vae, images)
+    np.testing.assert_array_equal(vae.encode(images), before)
+    assert int(vae.optimizer.iterations) == steps
+    vae.fit(images, verbose=0)
+    vae.save(tmp_path / "vae.keras")
+
+
+@on_jax
+def test_an_error_in_a_later_batch_leaves_the_weights_of_the_step_before(make_vae, images):
+    class Uneven(Batches):
+        def __getitem__(self, index):
+            (batch,) = super().__getitem__(index)
+            return (batch[:, :5] if index else batch,)
+
+    vae, other = make_vae(traced=True, noise=False), make_vae(traced=True, noise=False)
+    other.set_weights(vae.get_weights())
+    with pytest.raises(ValueError, match="shape"):
+        vae.fit(Uneven(images), verbose=0, shuffle=False)
+    other.fit(images[:4], batch_size=4, verbose=0)
+    np.testing.assert_allclose(vae.encode(images), other.encode(images), rtol=1e-6)
+    vae.fit(images, verbose=0)
+
+
 def test_codes_of_any_length_are_drawn_by_a_sampler_alone():
     x, z = keras.Input((None, 3)), keras.Input((None, 2))
     encoder = keras.Model(x, [LAYERS.Dense(2)(x), LAYERS.Dense(2)(x)])

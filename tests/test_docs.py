@@ -37,7 +37,7 @@ INNER = {
     },
     "likelihoods": {"Bounded", "DecodedScale", "PerValue", "in_rows"},
     "losses": {"in_full_precision", "kl_per_dimension", "sum_per_example", "weigh"},
-    "priors": {"OfObject", "log_normal"},
+    "priors": {"OfObject", "log_normal", "log_prob"},
     "sampling": {"KeepsNoise", "SeedGenerator"},
     "startup": {"quiet_start", "redirected"},
 }

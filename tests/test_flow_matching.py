@@ -443,3 +443,18 @@ def test_conditions_that_are_missing_or_were_never_left_out(gaussian):
     assert flow.sample(2, condition=[1, 0]).shape == (2, 2)
     with pytest.raises(ValueError, match="NaN"):
         flow.sample(2, condition=[np.nan, 0])
+
+
+def test_weights_count_and_what_a_flow_does_not_take_is_refused():
+    codes = gaussian_codes(64)
+    flow = FlowMatching((2,), units=8, num_blocks=1, seed=0)
+    flow.compile("sgd", run_eagerly=True)
+    nothing = np.zeros(64, "float32")
+    assert flow.fit(codes, sample_weight=nothing, verbose=0).history["loss"] == [0.0]
+    assert flow.evaluate(codes, sample_weight=nothing, verbose=0) == 0.0
+    assert flow.evaluate(codes, verbose=0) > 0.1
+    with pytest.raises(ValueError, match="`class_weight` must be None"):
+        flow.fit(codes, class_weight={0: 1.0})
+    flow.compile("sgd", loss="mse")
+    with pytest.raises(ValueError, match="computes its own loss: argument `loss`"):
+        flow.fit(codes)

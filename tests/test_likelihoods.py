@@ -247,6 +247,17 @@ def test_bounds_are_a_pair_in_order(bounds):
         Gaussian(bounds=bounds)
 
 
+class Summed(Bernoulli):
+    def log_density(self, x, parameters):
+        return keras.ops.sum(super().log_density(x, parameters))
+
+
+def test_a_density_that_is_summed_over_the_batch_is_refused(make_vae, images):
+    vae = make_vae(likelihood=Summed())
+    with pytest.raises(ValueError, match=r"The likelihood, Summed, must return nats of shape"):
+        vae.fit(images, verbose=0)
+
+
 def test_a_scale_per_pixel_agrees_with_scipy():
     x, m, log_scale = np.random.default_rng(0).normal(size=(3, 4, 5))
     likelihood = likelihoods.GaussianPerPixel(bounds=None)

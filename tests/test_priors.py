@@ -100,9 +100,29 @@ def test_an_object_of_no_library_is_a_prior(images):
     np.testing.assert_allclose(vae.generate(5, seed=3), vae.decode(z), rtol=1e-5)
 
 
-def test_anything_else_is_refused():
+@pytest.mark.parametrize("prior", ["normal", priors.StandardNormal, Uniform])
+def test_anything_else_is_refused(prior):
     with pytest.raises(ValueError, match="`prior` must be a `Prior` or have methods"):
-        VAE(*networks.dense((8, 8, 1)), prior="normal")
+        VAE(*networks.dense((8, 8, 1)), prior=prior)
+
+
+class Summed(Uniform):
+    def log_prob(self, z):
+        return keras.ops.sum(super().log_prob(z))
+
+
+class Kept(Uniform):
+    def log_prob(self, z):
+        return keras.ops.reshape(super().log_prob(z), (-1, 1))
+
+
+@pytest.mark.parametrize("prior", [Summed(), Kept()])
+def test_nats_that_are_not_one_number_for_each_code_are_refused(images, prior):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=prior)
+    vae.compile("sgd", run_eagerly=True)
+    for use in (vae.fit, lambda x: evaluation.elbo(vae, x)):
+        with pytest.raises(ValueError, match=rf"{type(prior).__name__}, must return nats of shape"):
+            use(images)
 
 
 def test_a_mixture_of_posteriors_agrees_with_scipy(images):

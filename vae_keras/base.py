@@ -16,6 +16,7 @@ from vae_keras.checks import (
     check_images,
     check_logits,
     check_model,
+    check_nats,
     check_not_empty,
     check_target,
     check_weight,
@@ -23,7 +24,7 @@ from vae_keras.checks import (
     is_array,
 )
 from vae_keras.train_steps import train_step
-from vae_keras.watch import Watch, explained, watched
+from vae_keras.watch import Watch, explained, surviving, watched
 
 
 def _checked(name):
@@ -35,7 +36,7 @@ def _checked(name):
         call = self._check_call(keras_method, args, kwargs)
         if name == "fit":
             self._build_early()
-        with explained(call.arguments.get("callbacks")):
+        with explained(self, call.arguments.get("callbacks")):
             return keras_method(*call.args, **call.kwargs)
 
     return method
@@ -193,9 +194,9 @@ class EncoderDecoder(keras.Model):
     @functools.wraps(keras.Model.predict)
     def predict(self, x, *args, **kwargs):
         check_not_empty(split_inputs(x)[0], "x")
-        # Before Keras traces: on JAX a model does not survive an error there.
         self._check_encoded(x, self.decoder)
-        return super().predict(x, *args, **kwargs)
+        with surviving(self):
+            return super().predict(x, *args, **kwargs)
 
     def _compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         # What every step calls, Keras's own for evaluation too. What is reported is what is
@@ -222,7 +223,9 @@ class EncoderDecoder(keras.Model):
         target = check_target(split_inputs(x)[0], y)
         weight, _ = check_weight(sample_weight, target)
         options = {} if weight is None else {"sample_weight": weight}
-        return -self.likelihood(target, parameters, training=training, **options)
+        nats = self.likelihood(target, parameters, training=training, **options)
+        check_nats(nats, f"The likelihood, {type(self.likelihood).__name__},")
+        return -nats
 
     def _average(self, x, y=None, **losses):
         """Averages losses of shape `(batch,)` over the batch, and tracks the means.
@@ -281,7 +284,8 @@ class EncoderDecoder(keras.Model):
             outputs = _empty(part, inputs)
         else:
             inputs = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs
-            outputs = part.predict(inputs, batch_size=batch_size, verbose=0)
+            with surviving(part):
+                outputs = part.predict(inputs, batch_size=batch_size, verbose=0)
         count = count if is_array(first) else None
         return keras.tree.map_structure(lambda a: np.asarray(a[:count], "float32"), outputs)
 

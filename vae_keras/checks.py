@@ -172,6 +172,15 @@ def check_codes(codes, name, code_shape=None):
     return codes
 
 
+def check_nats(nats, what):
+    """Raises `ValueError` unless there is one number for each image of a batch."""
+    if len(nats.shape) != 1:
+        raise ValueError(
+            f"{what} must return nats of shape `(batch,)`, one number for each image. "
+            f"Received: shape {tuple(nats.shape)}"
+        )
+
+
 def check_weight(sample_weight, images):
     """Returns weights, one for each image or for each step or pixel of it, ready to multiply.
 

@@ -12,7 +12,7 @@ from vae_keras.latent.aggregated import AggregatedPosterior
 from vae_keras.latent.spread import covariance
 from vae_keras.losses import in_full_precision, kl_divergence, sum_per_example, weigh
 from vae_keras.models import VAE
-from vae_keras.priors import StandardNormal, log_normal
+from vae_keras.priors import StandardNormal, log_normal, log_prob
 from vae_keras.train_steps import without_gradients
 
 BATCH = 256  # images encoded at a time
@@ -163,7 +163,7 @@ def _samples(vae, batch, posterior, mask, num_samples, generator):
             repeated_mask = None if mask is None else _repeat(mask, samples)
             log_p = _log_likelihoods(vae, z, repeated_mask, *repeated[: len(batch)])
             log_q = sum_per_example(log_normal(z, *repeated[len(batch) :]))
-            log_ratio = vae.prior.log_prob(z) - log_q
+            log_ratio = log_prob(vae.prior, z) - log_q
         yield tuple(
             np.reshape(ops.convert_to_numpy(t), (samples, count)).astype("float64")
             for t in (log_p, log_ratio)
@@ -212,7 +212,7 @@ def split_kl(vae, x, seed=None):
     noise = np.random.default_rng(seed).standard_normal(z_mean.shape)
     z = (z_mean + np.exp(z_log_var / 2) * noise).astype("float32")
     log_q = ops.convert_to_numpy(sum_per_example(log_normal(z, z_mean, z_log_var)))
-    log_p = ops.convert_to_numpy(vae.prior.log_prob(ops.convert_to_tensor(z)))
+    log_p = ops.convert_to_numpy(log_prob(vae.prior, ops.convert_to_tensor(z)))
     z, z_mean, z_log_var = (np.reshape(part, (len(part), -1)) for part in (z, z_mean, z_log_var))
     aggregated = AggregatedPosterior(z_mean, z_log_var).log_prob(z)
     return float(np.mean(log_q - aggregated)), float(np.mean(aggregated - log_p))

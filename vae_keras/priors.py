@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from vae_keras.checks import check_images
+from vae_keras.checks import check_images, check_nats
 from vae_keras.losses import in_full_precision, kl_per_dimension, sum_per_example, weigh
 
 MIXTURE_CHUNK = 2**12  # numbers of a mixture compared with each code at a time
@@ -45,7 +45,7 @@ class Prior(keras.layers.Layer):
         """Called by the `VAE` with its encoder, for a prior that is made of posteriors."""
 
     def call(self, z_mean, z_log_var, z):
-        return sum_per_example(log_normal(z, z_mean, z_log_var)) - self.log_prob(z)
+        return sum_per_example(log_normal(z, z_mean, z_log_var)) - log_prob(self, z)
 
     def log_prob(self, z):
         """Returns `log p(z)` in nats, of shape `(batch,)`, of codes `(batch, ...)`."""
@@ -191,6 +191,13 @@ class OfObject(Prior):
         return cls(**keras.saving.deserialize_keras_object(config))
 
 
+def log_prob(prior, z):
+    """Returns `prior.log_prob(z)`, once it is one number for each code."""
+    nats = prior.log_prob(z)
+    check_nats(nats, f"`log_prob` of the prior, {type(getattr(prior, 'prior', prior)).__name__},")
+    return nats
+
+
 def get(prior):
     """Returns a `Prior` from one, from an object that will do, or from `None`.
 
@@ -201,7 +208,8 @@ def get(prior):
         return StandardNormal()
     if isinstance(prior, Prior):
         return prior
-    if callable(getattr(prior, "log_prob", None)) and callable(getattr(prior, "sample", None)):
+    has_methods = all(callable(getattr(prior, name, None)) for name in ("log_prob", "sample"))
+    if has_methods and not isinstance(prior, type):
         return OfObject(prior)
     raise ValueError(
         "Argument `prior` must be a `Prior` or have methods `log_prob(z)` and `sample(n, seed)`. "

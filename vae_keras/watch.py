@@ -163,10 +163,38 @@ def watched(callbacks):
 
 
 @contextlib.contextmanager
-def explained(callbacks):
-    """Says in a sentence why the `Guard` among the callbacks stopped a training, if it did."""
+def surviving(model):
+    """Gives a model its state back after an error, where Keras has taken it out of the model.
+
+    On JAX a step has the state while it is traced and run: an error there loses it.
+    """
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    optimizer = getattr(model, "optimizer", None)
+    # All that a step takes: `VAE.variables` are without `beta`, which is not saved with weights.
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    variables += model.metrics_variables
+    variables += optimizer.variables if optimizer else []
+    before = [(variable, variable.value) for variable in variables]
     try:
         yield
+    except NotFinite:  # the `Guard` has weights to give back
+        raise
+    except Exception:
+        model.jax_state_sync()  # the state after the last whole step, if there was one
+        if not any(value.is_deleted() for _, value in before):
+            for variable, value in before:
+                variable.assign(value)
+        raise
+
+
+@contextlib.contextmanager
+def explained(model, callbacks):
+    """Says in a sentence why the `Guard` among the callbacks stopped a training, if it did."""
+    try:
+        with surviving(model):
+            yield
         return
     except NotFinite:
         if isinstance(callbacks, keras.callbacks.CallbackList):

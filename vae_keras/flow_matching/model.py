@@ -141,26 +141,41 @@ class FlowMatching(KeepsNoise, keras.Model):
         """
         if y is not None:
             raise ValueError("Argument `y` must be None: conditions are the second part of `x`.")
+        self._check_options(kwargs)
         if is_array(x) or isinstance(x, (tuple, list)):
             x = self._checked(x)
+            codes = x[0] if self._condition_size else x
             if not float(ops.convert_to_numpy(self.num_codes)):
-                self.adapt(x[0] if self._condition_size else x)
+                self.adapt(codes)
+            y = _targets(codes, kwargs)
         elif not float(ops.convert_to_numpy(self.num_codes)):
             raise ValueError("Call `adapt` on an array of codes before `fit` on a stream.")
         if isinstance(kwargs.get("validation_data"), (tuple, list)):
             held_out, *rest = kwargs["validation_data"]
             kwargs["validation_data"] = (self._checked(held_out), *rest)
         callbacks = watched(kwargs.pop("callbacks", None))
-        with explained(callbacks):
-            return super().fit(x, callbacks=callbacks, **kwargs)
+        with explained(self, callbacks):
+            return super().fit(x, y, callbacks=callbacks, **kwargs)
+
+    def _check_options(self, options):
+        if (loss := getattr(self, "loss", None)) is not None:
+            self.loss = self._compile_loss = None  # Keras keeps them over a `compile` without
+            raise ValueError(
+                "FlowMatching computes its own loss: argument `loss` of `compile` must be None. "
+                f"Received: loss={loss}"
+            )
+        if options.get("class_weight") is not None:
+            raise ValueError("Argument `class_weight` must be None; `sample_weight` weighs codes.")
 
     def evaluate(self, x=None, **kwargs):
         """Returns the loss on codes, as `fit` takes them; raises where it is not finite."""
+        y = None
         if is_array(x) or isinstance(x, (tuple, list)):
             x = self._checked(x)
+            y = _targets(x[0] if self._condition_size else x, kwargs)
         callbacks = watched(kwargs.pop("callbacks", None))
-        with explained(callbacks):
-            return super().evaluate(x, callbacks=callbacks, **kwargs)
+        with explained(self, callbacks):
+            return super().evaluate(x, y, callbacks=callbacks, **kwargs)
 
     def _checked(self, x):
         codes, condition = checks.split(x)
@@ -381,3 +396,9 @@ def _not_traced(z):
 def _check_num_steps(num_steps):
     if num_steps < 1:
         raise ValueError(f"Argument `num_steps` must be >= 1. Received: num_steps={num_steps}")
+
+
+def _targets(codes, options):
+    """Returns targets that nothing is compared with: Keras drops weights that come without any."""
+    weighted = options.get("sample_weight") is not None
+    return np.zeros(len(codes), "float32") if weighted else None
