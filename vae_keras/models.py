@@ -33,8 +33,9 @@ class Autoencoder(EncoderDecoder):
     computed between the image and its reconstruction.
 
     Where the encoder or the decoder has a second input (a class, attributes),
-    `x` is a list, `[images, condition]`, everywhere; in batches that a
-    `PyDataset` or a generator yields, a tuple.
+    `x` is a list, `[images, condition]`, everywhere, and `validation_data`
+    `([images, condition],)`. A batch that a `PyDataset` or a generator yields
+    is `((images, condition),)`: Keras takes the second of a pair for a target.
 
     Args:
         encoder: Keras model, images to codes.

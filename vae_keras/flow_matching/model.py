@@ -134,8 +134,9 @@ class FlowMatching(KeepsNoise, keras.Model):
             A `keras.callbacks.History`.
 
         Raises:
-            ValueError: as `adapt` does, or if the conditions are not those
-                that the flow was made for.
+            ValueError: as `adapt` does, or if the conditions of an array are
+                not those that the flow was made for; those of a stream are
+                not looked at.
             FloatingPointError: if the loss ceases to be finite; the weights are
                 then those of the end of the last epoch again.
         """

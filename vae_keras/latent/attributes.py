@@ -22,12 +22,15 @@ def attribute_vectors(codes, attributes, method="difference"):
         method: `"difference"`, the mean code with an attribute minus the mean
             code without it, which drags along whatever comes with it in the
             data; or `"regression"`, least squares of the codes on all
-            attributes at once, which holds the others fixed.
+            attributes at once, which holds the others fixed. Attributes that
+            determine each other, such as one and its opposite, share their
+            step: leave one of them out.
 
     Returns:
         Array `(num_attributes, latent_dim)`, in the units of the codes:
-        adding a row once takes the average code without the attribute to the
-        average code with it.
+        adding a row of differences once takes the average code without the
+        attribute to the average code with it; a row of a regression is the
+        step that is left where all other attributes stay as they are.
 
     Raises:
         ValueError: if the method is unknown, the lengths differ, a code is
