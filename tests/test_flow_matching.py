@@ -453,6 +453,9 @@ def test_weights_count_and_what_a_flow_does_not_take_is_refused():
     assert flow.fit(codes, sample_weight=nothing, verbose=0).history["loss"] == [0.0]
     assert flow.evaluate(codes, sample_weight=nothing, verbose=0) == 0.0
     assert flow.evaluate(codes, verbose=0) > 0.1
+    held_out = {"validation_data": (codes, None, nothing), "validation_batch_size": 64}
+    assert flow.fit(codes, verbose=0, **held_out).history["val_loss"] == [0.0]
+    assert flow.fit(codes, verbose=0, validation_data=(codes,)).history["val_loss"][0] > 0.1
     with pytest.raises(ValueError, match="`class_weight` must be None"):
         flow.fit(codes, class_weight={0: 1.0})
     flow.compile("sgd", loss="mse")

@@ -145,15 +145,17 @@ class FlowMatching(KeepsNoise, keras.Model):
         self._check_options(kwargs)
         if is_array(x) or isinstance(x, (tuple, list)):
             x = self._checked(x)
-            codes = x[0] if self._condition_size else x
             if not float(ops.convert_to_numpy(self.num_codes)):
-                self.adapt(codes)
-            y = _targets(codes, kwargs)
+                self.adapt(x[0] if self._condition_size else x)
+            y = self._targets(x, kwargs.get("sample_weight"))
         elif not float(ops.convert_to_numpy(self.num_codes)):
             raise ValueError("Call `adapt` on an array of codes before `fit` on a stream.")
         if isinstance(kwargs.get("validation_data"), (tuple, list)):
             held_out, *rest = kwargs["validation_data"]
-            kwargs["validation_data"] = (self._checked(held_out), *rest)
+            held_out = self._checked(held_out)
+            if len(rest) == 2:
+                rest[0] = self._targets(held_out, rest[1])
+            kwargs["validation_data"] = (held_out, *rest)
         callbacks = watched(kwargs.pop("callbacks", None))
         with explained(self, callbacks):
             return super().fit(x, y, callbacks=callbacks, **kwargs)
@@ -168,15 +170,19 @@ class FlowMatching(KeepsNoise, keras.Model):
         if options.get("class_weight") is not None:
             raise ValueError("Argument `class_weight` must be None; `sample_weight` weighs codes.")
 
-    def evaluate(self, x=None, **kwargs):
+    def evaluate(self, x=None, y=None, **kwargs):
         """Returns the loss on codes, as `fit` takes them; raises where it is not finite."""
-        y = None
         if is_array(x) or isinstance(x, (tuple, list)):
             x = self._checked(x)
-            y = _targets(x[0] if self._condition_size else x, kwargs)
+            y = self._targets(x, kwargs.get("sample_weight"))
         callbacks = watched(kwargs.pop("callbacks", None))
         with explained(self, callbacks):
             return super().evaluate(x, y, callbacks=callbacks, **kwargs)
+
+    def _targets(self, x, sample_weight):
+        """Returns what nothing is compared with: Keras drops weights that come without targets."""
+        codes = x[0] if self._condition_size else x
+        return None if sample_weight is None else np.zeros(len(codes), "float32")
 
     def _checked(self, x):
         codes, condition = checks.split(x)
@@ -397,9 +403,3 @@ def _not_traced(z):
 def _check_num_steps(num_steps):
     if num_steps < 1:
         raise ValueError(f"Argument `num_steps` must be >= 1. Received: num_steps={num_steps}")
-
-
-def _targets(codes, options):
-    """Returns targets that nothing is compared with: Keras drops weights that come without any."""
-    weighted = options.get("sample_weight") is not None
-    return np.zeros(len(codes), "float32") if weighted else None
