@@ -18,6 +18,7 @@ from vae_keras.checks import (
     check_model,
     check_nats,
     check_not_empty,
+    check_own_loss,
     check_target,
     check_weight,
     fits,
@@ -144,12 +145,7 @@ class EncoderDecoder(keras.Model):
 
     def _check_call(self, method, args, kwargs):
         """Returns the arguments of a call of Keras's `method`, once they are fit to be learned."""
-        if (loss := getattr(self, "loss", None)) is not None:
-            self.loss = self._compile_loss = None  # Keras keeps them over a `compile` without
-            raise ValueError(
-                f"{type(self).__name__} computes its own loss and reports {self.loss_names}: "
-                f"argument `loss` of `compile` must be None. Received: loss={loss}"
-            )
+        check_own_loss(self)
         call = inspect.signature(method).bind(*args, **kwargs)
         given = call.arguments
         if given.get("class_weight") is not None:

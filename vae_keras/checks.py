@@ -172,6 +172,16 @@ def check_codes(codes, name, code_shape=None):
     return codes
 
 
+def check_own_loss(model):
+    """Raises `ValueError` where a model that has a loss of its own was compiled with another."""
+    if (loss := getattr(model, "loss", None)) is not None:
+        model.loss = model._compile_loss = None  # Keras keeps them over a `compile` without
+        raise ValueError(
+            f"{type(model).__name__} computes its own loss and reports {model.loss_names}: "
+            f"argument `loss` of `compile` must be None. Received: loss={loss}"
+        )
+
+
 def check_nats(nats, what):
     """Raises `ValueError` unless there is one number for each image of a batch."""
     if len(nats.shape) != 1:

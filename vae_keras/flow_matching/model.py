@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_keras.checks import as_array, is_array
+from vae_keras.checks import as_array, check_own_loss, is_array
 from vae_keras.flow_matching import checks
 from vae_keras.flow_matching.network import make_field
 from vae_keras.flow_matching.solver import Density, Solver, directions_of_divergence
@@ -142,7 +142,9 @@ class FlowMatching(KeepsNoise, keras.Model):
         """
         if y is not None:
             raise ValueError("Argument `y` must be None: conditions are the second part of `x`.")
-        self._check_options(kwargs)
+        check_own_loss(self)
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("Argument `class_weight` must be None; `sample_weight` weighs codes.")
         if is_array(x) or isinstance(x, (tuple, list)):
             x = self._checked(x)
             if not float(ops.convert_to_numpy(self.num_codes)):
@@ -159,16 +161,6 @@ class FlowMatching(KeepsNoise, keras.Model):
         callbacks = watched(kwargs.pop("callbacks", None))
         with explained(self, callbacks):
             return super().fit(x, y, callbacks=callbacks, **kwargs)
-
-    def _check_options(self, options):
-        if (loss := getattr(self, "loss", None)) is not None:
-            self.loss = self._compile_loss = None  # Keras keeps them over a `compile` without
-            raise ValueError(
-                "FlowMatching computes its own loss: argument `loss` of `compile` must be None. "
-                f"Received: loss={loss}"
-            )
-        if options.get("class_weight") is not None:
-            raise ValueError("Argument `class_weight` must be None; `sample_weight` weighs codes.")
 
     def evaluate(self, x=None, y=None, **kwargs):
         """Returns the loss on codes, as `fit` takes them; raises where it is not finite."""
