@@ -23,6 +23,8 @@ from vae_keras.train import main
 from vae_keras.training import checkpoint, devices, logs, recipes
 from vae_keras.training.devices import Devices
 
+pytestmark = pytest.mark.program
+
 SIZES = (300, 60)
 PRODUCTS = {"best.keras", "last.keras", "history.csv", "settings.json", "README.md"}
 FASHION = ["--data", "fashion", "--source", "synthetic", "--epochs", "3", "--batch-size", "64"]

@@ -33,6 +33,8 @@ from vae_keras.train import main
 from vae_keras.training import checkpoint, data, lock
 from vae_keras.training.devices import Devices
 
+pytestmark = pytest.mark.program
+
 SETTINGS = checkpoint.Settings("fashion", "synthetic", None, 3, 64, 2, 1.0, "bernoulli", None, 0)
 INTERRUPTED_IN_A_STEP = """
 positions = data.SharedBatches.positions

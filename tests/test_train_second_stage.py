@@ -42,6 +42,8 @@ from vae_keras.training.devices import Devices
 from vae_keras.training.flow_records import FlowProgress
 from vae_keras.training.sheets import NewImages, Sheets
 
+pytestmark = pytest.mark.program
+
 EPOCHS = 2
 MAP = ["--data", "fashion", "--source", "synthetic", "--code", "map", "--epochs", "1"]
 MAP += ["--batch-size", "64", "--second-stage", str(EPOCHS)]
