@@ -415,6 +415,18 @@ class TestWeights:
         with pytest.raises(ValueError, match=r"`sample_weight`.*shape \(10, 7\), images of shape"):
             make_vae().fit(images, images, sample_weight=np.ones((10, 7)), verbose=0)
 
+    @pytest.mark.parametrize("weight", [np.nan, np.inf, -1.0])
+    def test_that_are_no_weights_are_told(self, make_vae, images, weight):
+        weights = np.ones(10)
+        weights[3] = weight
+        vae = make_vae()
+        for call in (
+            lambda: vae.fit(images, sample_weight=weights),
+            lambda: vae.fit(images, validation_data=(images, images, weights)),
+        ):
+            with pytest.raises(ValueError, match=r"`sample_weight` must hold finite numbers >= 0"):
+                call()
+
 
 class TestMasks:
     def make(self):
@@ -537,6 +549,29 @@ class TestConditions:
         assert vae.generate(2, condition=c[:2]).shape == (2, 8, 8, 1)
         vae.fit([images, c], verbose=0)
 
+    def test_of_another_shape_or_number_or_of_nan_are_told(self, images):
+        vae = VAE(*self.parts())
+        vae.compile("sgd")
+        c, nan = np.ones((10, 3)), np.full((10, 3), np.nan)
+        for call, message in (
+            (lambda: vae.generate(2, condition=np.ones(3)), r"of shape \(2, 3\).*shape \(3,\)"),
+            (lambda: vae.decode(np.zeros((2, 2)), condition=c), r"of shape \(2, 3\).*\(10, 3\)"),
+            (lambda: vae.encode([images, c[:, :2]]), r"of shape \(10, 3\).*shape \(10, 2\)"),
+            (lambda: vae.fit([images, nan]), "must not hold NaN"),
+            (lambda: vae.generate(10, condition=nan), "must not hold NaN"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call()
+
+    def test_of_one_number_may_lack_its_axis(self, images):
+        x, c, z = keras.Input((8, 8, 1)), keras.Input((1,)), keras.Input((2,))
+        flat = LAYERS.Flatten()(x)
+        encoder = keras.Model(x, [LAYERS.Dense(2)(flat), LAYERS.Dense(2)(flat)])
+        logits = LAYERS.Dense(64)(LAYERS.Concatenate()([z, c]))
+        vae = VAE(encoder, keras.Model([z, c], LAYERS.Reshape((8, 8, 1))(logits)))
+        given = [vae.generate(4, 0, condition=np.ones(shape)) for shape in ((4,), (4, 1))]
+        np.testing.assert_array_equal(*given)
+
     def test_of_the_decoder_alone_need_not_be_encoded(self, images):
         vae = VAE(*self.parts(encoder_takes_it=False))
         assert vae.encode(images).shape == (10, 2)
@@ -548,6 +583,21 @@ class TestConditions:
         vae.compile("sgd")
         with pytest.raises(ValueError, match="a list of images and conditions"):
             vae.fit({"image": images, "label": np.ones((10, 3))})
+
+
+def test_what_is_not_finite_in_a_stream_is_told_by_its_codes(make_vae, images):
+    images = images.copy()
+    images[3] = np.nan
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return (images[5 * index : 5 * index + 5],)
+
+    with pytest.raises(ValueError, match="What a stream holds must be finite"):
+        make_vae().encode(Batches())
 
 
 class TestNothing:

@@ -458,6 +458,19 @@ def test_weights_count_and_what_a_flow_does_not_take_is_refused():
     assert flow.fit(codes, verbose=0, validation_data=(codes,)).history["val_loss"][0] > 0.1
     with pytest.raises(ValueError, match="`class_weight` must be None"):
         flow.fit(codes, class_weight={0: 1.0})
+    for weight in (np.nan, -1.0):
+        with pytest.raises(ValueError, match=r"`sample_weight` must hold finite numbers >= 0"):
+            flow.fit(codes, sample_weight=np.full(64, weight))
     flow.compile("sgd", loss="mse")
     with pytest.raises(ValueError, match=r"computes its own loss.*argument `loss`"):
         flow.fit(codes)
+    with pytest.raises(ValueError, match=r"export `flow\.field`"):
+        flow.export("nowhere")
+
+
+def test_metrics_of_compile_are_of_the_velocity():
+    flow = FlowMatching((2,), units=8, num_blocks=1, seed=0)
+    flow.compile("sgd", metrics=["mean_squared_error"])
+    flow.fit(gaussian_codes(64), verbose=0)
+    results = flow.evaluate(gaussian_codes(64), verbose=0, return_dict=True)
+    np.testing.assert_allclose(results["mean_squared_error"], results["loss"], rtol=1e-5)

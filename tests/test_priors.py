@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from vae_keras import VAE, evaluation, kl_divergence, networks, priors
+from vae_keras.latent import AggregatedPosterior
 
 
 def to_numpy(tensor):
@@ -104,6 +105,16 @@ def test_an_object_of_no_library_is_a_prior(images):
 def test_anything_else_is_refused(prior):
     with pytest.raises(ValueError, match="`prior` must be a `Prior` or have methods"):
         VAE(*networks.dense((8, 8, 1)), prior=prior)
+
+
+def test_a_prior_that_computes_with_numpy_is_told_in_a_step_and_the_model_lives(images):
+    parts = networks.dense((8, 8, 1), units=(4,))
+    prior = AggregatedPosterior(*VAE(*parts).posterior(images))
+    vae = VAE(*parts, prior=prior)
+    vae.compile("sgd")
+    with pytest.raises(ValueError, match=r"prior, AggregatedPosterior, must compute with `keras.o"):
+        vae.fit(images)
+    assert np.isfinite(evaluation.elbo(vae, images)).all()
 
 
 class Summed(Uniform):

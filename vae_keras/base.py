@@ -13,6 +13,7 @@ from keras import ops
 from vae_keras import likelihoods
 from vae_keras.checks import (
     as_array,
+    check_condition,
     check_images,
     check_logits,
     check_model,
@@ -21,6 +22,7 @@ from vae_keras.checks import (
     check_own_loss,
     check_target,
     check_weight,
+    check_weights,
     fits,
     is_array,
 )
@@ -172,6 +174,7 @@ class EncoderDecoder(keras.Model):
         if is_array(images) and is_array(y):
             check_target(images, y)
         check_images(y, "y", self.image_shape, self.likelihood.bounds)
+        check_weights(sample_weight)
         if y is None and sample_weight is not None and is_array(images):
             y = images  # Keras drops weights that come without targets.
         return x, y, sample_weight
@@ -283,6 +286,8 @@ class EncoderDecoder(keras.Model):
             with surviving(part):
                 outputs = part.predict(inputs, batch_size=batch_size, verbose=0)
         count = count if is_array(first) else None
+        if count is None and not all(np.isfinite(a).all() for a in keras.tree.flatten(outputs)):
+            raise ValueError("What a stream holds must be finite: its codes or images are not.")
         return keras.tree.map_structure(lambda a: np.asarray(a[:count], "float32"), outputs)
 
     def decode(self, z, batch_size=256, condition=None):
@@ -349,7 +354,7 @@ def split_inputs(inputs):
 
 
 def check_conditions(inputs, parts, needed=None):
-    """Raises `ValueError` where there are more or fewer conditions than a model takes.
+    """Raises `ValueError` where there are more, fewer or other conditions than a model takes.
 
     Args:
         inputs: Images or codes, or a list of them and the conditions; a stream passes.
@@ -361,7 +366,12 @@ def check_conditions(inputs, parts, needed=None):
     )
     first, conditions = split_inputs(inputs)
     are_known = is_array(first) and all(inputs_of(part) for part in parts)
-    if not are_known or least <= len(conditions) <= most:
+    if not are_known:
+        return
+    if least <= len(conditions) <= most:
+        taken = max(map(inputs_of, parts), key=len)[1:]
+        for condition, tensor in zip(conditions, taken, strict=False):
+            check_condition(condition, tensor.shape[1:], first.shape[0])
         return
     expected = f"{least}" if least == most else f"{least} to {most}"
     hint = ""

@@ -80,6 +80,41 @@ def check_range(least, greatest, what, bounds, noisy=False):
     )
 
 
+def check_condition(condition, shape, n):
+    """Raises `ValueError` unless there is a condition of that shape for each of `n` images.
+
+    Args:
+        condition: Array; anything else passes.
+        shape: Tuple, what a model takes for one image; Keras adds or drops an axis of size 1.
+        n: Integer.
+    """
+    if not is_array(condition):
+        return
+    given, shape = tuple(condition.shape), tuple(shape)
+    alike = [shape, (*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape]
+    if given[:1] != (n,) or not any(fits(given[1:], one) for one in alike):
+        raise ValueError(
+            f"A condition must be of shape {(n, *shape)}, one for each image or code. "
+            f"Received: a condition of shape {given}"
+        )
+    values = as_array(condition)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError("A condition must not hold NaN or infinity.")
+
+
+def check_weights(sample_weight):
+    """Raises `ValueError` for an array of weights that are NaN, infinite or below zero."""
+    if not is_array(sample_weight) or 0 in tuple(sample_weight.shape):
+        return
+    values = as_array(sample_weight)
+    least, greatest = float(values.min()), float(values.max())
+    if not (least >= 0.0 and math.isfinite(greatest)):
+        raise ValueError(
+            "Argument `sample_weight` must hold finite numbers >= 0. "
+            f"Received: values from {least} to {greatest}"
+        )
+
+
 def check_not_empty(images, name):
     """Raises `ValueError` for an array without images."""
     if is_array(images) and images.shape[0] == 0:

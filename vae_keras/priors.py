@@ -177,7 +177,17 @@ class OfObject(Prior):
             self.prior.build(input_shape)
 
     def log_prob(self, z):
-        return self.prior.log_prob(z)
+        try:
+            return self.prior.log_prob(z)
+        except Exception as error:
+            # Each backend has a word of its own for a tensor that NumPy cannot have.
+            if "numpy" not in str(error).lower() and "Tracer" not in type(error).__name__:
+                raise
+            raise ValueError(
+                f"`log_prob` of the prior, {type(self.prior).__name__}, must compute with "
+                "`keras.ops` in a training step, and not with NumPy. A distribution that is "
+                "measured after the training needs no more than `vae_keras.evaluation`."
+            ) from error
 
     def sample(self, n, seed=None):
         return self.prior.sample(n, seed)

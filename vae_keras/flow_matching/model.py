@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_keras.checks import as_array, check_own_loss, is_array
+from vae_keras.checks import as_array, check_own_loss, check_weights, is_array
 from vae_keras.flow_matching import checks
 from vae_keras.flow_matching.network import make_field
 from vae_keras.flow_matching.solver import Density, Solver, directions_of_divergence
@@ -173,6 +173,7 @@ class FlowMatching(KeepsNoise, keras.Model):
 
     def _targets(self, x, sample_weight):
         """Returns what nothing is compared with: Keras drops weights that come without targets."""
+        check_weights(sample_weight)
         codes = x[0] if self._condition_size else x
         return None if sample_weight is None else np.zeros(len(codes), "float32")
 
@@ -212,6 +213,18 @@ class FlowMatching(KeepsNoise, keras.Model):
         if sample_weight is not None:
             loss *= ops.cast(ops.reshape(sample_weight, (-1,)), loss.dtype)
         return ops.mean(loss)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Computes the metrics of `compile`, between the velocity that is right and the network's.
+
+        Args:
+            x: Not used.
+            y: Not used: a flow's target is in `y_pred`.
+            y_pred: What `call` returns.
+            sample_weight: Tensor `(batch,)`, or `None`.
+        """
+        velocity, target = y_pred
+        return super().compute_metrics(x, target, velocity, sample_weight)
 
     # Samples
 
@@ -364,6 +377,13 @@ class FlowMatching(KeepsNoise, keras.Model):
         empty = self._empty(n) if leaves_out else []
         strength = [np.full(n, guidance, "float32")] if is_guided else []
         return [ops.convert_to_numpy(part) for part in (*asked, *empty, *strength)]
+
+    def export(self, *args, **kwargs):
+        """Raises `ValueError`: what a flow computes when it is called is a step of its training."""
+        raise ValueError(
+            "A flow has no outputs to export, as a call of it is a step of its training: export "
+            "`flow.field`, its velocity at `(z, t)`, or `(z, t, condition)`."
+        )
 
     def get_config(self):
         names = ("code_shape", "num_classes", "condition_dim", "condition_dropout", "units")
