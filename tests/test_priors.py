@@ -7,6 +7,7 @@ from scipy import stats
 
 from vae_keras import VAE, evaluation, kl_divergence, networks, priors
 from vae_keras.latent import AggregatedPosterior
+from vae_keras.optimizers import FusedAdam
 
 
 def to_numpy(tensor):
@@ -111,9 +112,10 @@ def test_a_prior_that_computes_with_numpy_is_told_in_a_step_and_the_model_lives(
     parts = networks.dense((8, 8, 1), units=(4,))
     prior = AggregatedPosterior(*VAE(*parts).posterior(images))
     vae = VAE(*parts, prior=prior)
-    vae.compile("sgd")
-    with pytest.raises(ValueError, match=r"prior, AggregatedPosterior, must compute with `keras.o"):
-        vae.fit(images)
+    for options in ({}, {"run_eagerly": True}):
+        vae.compile("sgd", **options)
+        with pytest.raises(ValueError, match=r"AggregatedPosterior, must compute with `keras.ops`"):
+            vae.fit(images)
     assert np.isfinite(evaluation.elbo(vae, images)).all()
 
 
@@ -172,14 +174,23 @@ def test_pseudo_inputs_are_trained_within_their_bounds_and_kept(images, tmp_path
     vae.compile(keras.optimizers.Adam(0.05))
     vae.fit(images, epochs=3, verbose=0)
     assert np.abs(to_numpy(vae.prior.pseudo_inputs) - images[:6]).max() > 0.01
-    vae.prior.pseudo_inputs.assign(vae.prior.pseudo_inputs * 0 + 7.0)
-    ones = to_numpy(encoder(np.ones((6, 8, 8, 1), "float32"))[0])
-    np.testing.assert_allclose(to_numpy(vae.prior.components()[0]), ones, rtol=1e-5)
     vae.save(tmp_path / "vae.keras")
     for copy in (keras.saving.load_model(tmp_path / "vae.keras"), keras.models.clone_model(vae)):
         assert copy.prior.encoder is copy.encoder
     copy = keras.saving.load_model(tmp_path / "vae.keras")
     np.testing.assert_array_equal(copy.generate(3, seed=1), vae.generate(3, seed=1))
+
+
+@pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, FusedAdam])
+def test_a_pixel_that_a_step_takes_beyond_its_bounds_comes_back(images, optimizer):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=priors.VampPrior(images[:6]))
+    vae.prior.pseudo_inputs.assign(vae.prior.pseudo_inputs * 0 + 1.5)
+    vae.compile(optimizer(0.05))
+    vae.fit(images, epochs=20, verbose=0)
+    trained = to_numpy(vae.prior.pseudo_inputs)
+    assert trained.min() >= 0.0
+    assert trained.max() <= 1.0
+    assert trained.min() < 0.99
 
 
 def test_the_mixture_lowers_the_divergence(images):

@@ -163,7 +163,8 @@ def _samples(vae, batch, posterior, mask, num_samples, generator):
             repeated_mask = None if mask is None else _repeat(mask, samples)
             log_p = _log_likelihoods(vae, z, repeated_mask, *repeated[: len(batch)])
             log_q = sum_per_example(log_normal(z, *repeated[len(batch) :]))
-            log_ratio = log_prob(vae.prior, z) - log_q
+            # A prior outside a training may compute with NumPy.
+            log_ratio = ops.cast(log_prob(vae.prior, z), log_q.dtype) - log_q
         yield tuple(
             np.reshape(ops.convert_to_numpy(t), (samples, count)).astype("float64")
             for t in (log_p, log_ratio)

@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from vae_keras.checks import check_images, check_nats
@@ -45,7 +46,10 @@ class Prior(keras.layers.Layer):
         """Called by the `VAE` with its encoder, for a prior that is made of posteriors."""
 
     def call(self, z_mean, z_log_var, z):
-        return sum_per_example(log_normal(z, z_mean, z_log_var)) - log_prob(self, z)
+        log_p = log_prob(self, z)
+        if isinstance(log_p, np.ndarray):  # a number to the step, without a gradient
+            raise _computes_with_numpy(self)
+        return sum_per_example(log_normal(z, z_mean, z_log_var)) - log_p
 
     def log_prob(self, z):
         """Returns `log p(z)` in nats, of shape `(batch,)`, of codes `(batch, ...)`."""
@@ -93,8 +97,8 @@ class VampPrior(Prior):
     Args:
         pseudo_inputs: Array `(k, ...)` of images to begin with; or an
             integer, how many to begin at random within the bounds.
-        bounds: Pair of numbers, where pseudo-inputs are cut; `None` where
-            images have none.
+        bounds: Pair of numbers, to which each step's pseudo-inputs are taken
+            back; `None` where images have none.
 
     Raises:
         ValueError: if `pseudo_inputs` are none, or not images as the encoder
@@ -127,15 +131,21 @@ class VampPrior(Prior):
             check_images(self._start, "pseudo_inputs", image_shape, self.bounds)
             initializer = keras.initializers.Constant(self._start)
         self.encoder = encoder
+        # By a constraint and not where they are used: a pixel that a step once took beyond its
+        # bounds would have no gradient there, and stay.
         self.pseudo_inputs = self.add_weight(
-            shape=(self.count, *image_shape), initializer=initializer, name="pseudo_inputs"
+            shape=(self.count, *image_shape),
+            initializer=initializer,
+            constraint=None if self.bounds is None else self._bounded,
+            name="pseudo_inputs",
         )
+
+    def _bounded(self, images):
+        return ops.clip(images, *self.bounds)
 
     def components(self):
         """Returns `(z_mean, z_log_var)` of the mixture's components, `(k, ...)` each."""
         images = ops.convert_to_tensor(self.pseudo_inputs)
-        if self.bounds is not None:
-            images = ops.clip(images, *self.bounds)
         return tuple(in_full_precision(part) for part in self.encoder(images))
 
     def log_prob(self, z):
@@ -183,11 +193,7 @@ class OfObject(Prior):
             # Each backend has a word of its own for a tensor that NumPy cannot have.
             if "numpy" not in str(error).lower() and "Tracer" not in type(error).__name__:
                 raise
-            raise ValueError(
-                f"`log_prob` of the prior, {type(self.prior).__name__}, must compute with "
-                "`keras.ops` in a training step, and not with NumPy. A distribution that is "
-                "measured after the training needs no more than `vae_keras.evaluation`."
-            ) from error
+            raise _computes_with_numpy(self) from error
 
     def sample(self, n, seed=None):
         return self.prior.sample(n, seed)
@@ -204,8 +210,20 @@ class OfObject(Prior):
 def log_prob(prior, z):
     """Returns `prior.log_prob(z)`, once it is one number for each code."""
     nats = prior.log_prob(z)
-    check_nats(nats, f"`log_prob` of the prior, {type(getattr(prior, 'prior', prior)).__name__},")
+    check_nats(nats, f"`log_prob` of the prior, {_name(prior)},")
     return nats
+
+
+def _computes_with_numpy(prior):
+    return ValueError(
+        f"`log_prob` of the prior, {_name(prior)}, must compute with `keras.ops` in a training "
+        "step, and not with NumPy. A distribution that is measured after the training needs no "
+        "more than `vae_keras.evaluation`."
+    )
+
+
+def _name(prior):
+    return type(getattr(prior, "prior", prior)).__name__
 
 
 def get(prior):
