@@ -105,8 +105,8 @@ ROWS = {
     "vamp, residual": Row(models.wide_vamp, 150, "", beta_epochs=50),
     "two levels": Row(models.hierarchical, 300, "227.37"),
     "two levels, convolutional": Row(models.convolutional, 150, "225.38"),
-    "iwae 5": Row(models.importance_weighted(5), 400),
-    "iwae 50": Row(models.importance_weighted(50), 400),
+    "iwae 5": Row(models.importance_weighted(5), 400, batch_size=100, peak=1e-3),
+    "iwae 50": Row(models.importance_weighted(50), 400, batch_size=100, peak=1e-3),
     "grey": Row(models.grey, 60, peak=1e-3, beta_epochs=10, grey=True),
 }
 
@@ -345,7 +345,8 @@ def main():
     for name in arguments.rows:
         row = ROWS[name]
         if arguments.epochs:
-            row = dataclasses.replace(row, epochs=arguments.epochs)
+            beta_epochs = math.ceil(row.beta_epochs * arguments.epochs / row.epochs)
+            row = dataclasses.replace(row, epochs=arguments.epochs, beta_epochs=beta_epochs)
         results += [measure(name, row, seed, arguments, data) for seed in arguments.seeds]
     report(results)
     if arguments.figure:

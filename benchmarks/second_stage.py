@@ -37,7 +37,7 @@ RECIPES = {
         "vae_fit": {"peak": 5e-3, "epochs": 4, "batch_size": 128},
         "mixtures": (10, 30),
         "units": 256,
-        "flow_fit": {"peak": 1e-3, "epochs": 8, "batch_size": 256},
+        "flow_fit": {"peak": 3e-3, "epochs": 8, "batch_size": 256},
     },
     "faces": {
         "network": {"channels": 4, "filters": (32, 64)},

@@ -19,6 +19,7 @@ class Recipe:
         peak_learning_rate: Float, reached after a tenth of the steps.
         flow_epochs: Integer, of the second stage.
         flow_units: Integer, the width of its network.
+        flow_peak: Float, its highest learning rate.
         beta: Float, the weight of the KL divergence.
         adam: Dict, further arguments of `FusedAdam`.
     """
@@ -32,6 +33,7 @@ class Recipe:
     peak_learning_rate: float
     flow_epochs: int
     flow_units: int = 384
+    flow_peak: float = 1e-3
     beta: float = 1.0
     adam: dict = dataclasses.field(default_factory=dict)
 
@@ -78,6 +80,7 @@ MAPS = {
         networks=_maps(32),
         epochs=4,
         flow_units=256,
+        flow_peak=3e-3,
         beta=0.1,
         adam={"beta_2": 0.99},
     ),
@@ -91,7 +94,7 @@ MAPS = {
     ),
 }
 CODES = {"numbers": RECIPES, "map": MAPS}  # the kinds of code
-FLOW_PEAK_LEARNING_RATE, FLOW_BATCH_SIZE = 1e-3, 256
+FLOW_BATCH_SIZE = 256
 
 
 IMAGE_SIZE_STEP = 16  # what the strides of all convolutional networks here divide
@@ -157,4 +160,4 @@ def _schedule(settings, steps_per_epoch):
 
 
 def _flow_schedule(settings, steps_per_epoch):
-    return warmup_and_cosine(FLOW_PEAK_LEARNING_RATE, settings.second_stage * steps_per_epoch)
+    return warmup_and_cosine(_recipe(settings).flow_peak, settings.second_stage * steps_per_epoch)
