@@ -112,11 +112,30 @@ def test_a_prior_that_computes_with_numpy_is_told_in_a_step_and_the_model_lives(
     parts = networks.dense((8, 8, 1), units=(4,))
     prior = AggregatedPosterior(*VAE(*parts).posterior(images))
     vae = VAE(*parts, prior=prior)
-    for options in ({}, {"run_eagerly": True}):
-        vae.compile("sgd", **options)
-        with pytest.raises(ValueError, match=r"AggregatedPosterior, must compute with `keras.ops`"):
-            vae.fit(images)
+    vae.compile("sgd")
+    with pytest.raises(ValueError, match=r"AggregatedPosterior, must compute with `keras.ops`"):
+        vae.fit(images)
     assert np.isfinite(evaluation.elbo(vae, images)).all()
+
+
+class WithNumpy(priors.Prior):
+    def log_prob(self, z):
+        return -np.square(np.asarray(z)).sum(axis=1)
+
+
+class Wrong(Uniform):
+    def log_prob(self, z):
+        return np.there_is_no_such(z)
+
+
+def test_a_prior_of_ones_own_is_told_so_too_and_other_errors_are_not_taken_for_it(images):
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=WithNumpy())
+    vae.compile("sgd")
+    with pytest.raises(ValueError, match="WithNumpy, must compute with"):
+        vae.fit(images)
+    vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=Wrong())
+    with pytest.raises(AttributeError, match="there_is_no_such"):
+        evaluation.elbo(vae, images)
 
 
 class Summed(Uniform):
@@ -174,6 +193,9 @@ def test_pseudo_inputs_are_trained_within_their_bounds_and_kept(images, tmp_path
     vae.compile(keras.optimizers.Adam(0.05))
     vae.fit(images, epochs=3, verbose=0)
     assert np.abs(to_numpy(vae.prior.pseudo_inputs) - images[:6]).max() > 0.01
+    vae.prior.pseudo_inputs.assign(vae.prior.pseudo_inputs * 0 + 7.0)
+    ones = to_numpy(encoder(np.ones((6, 8, 8, 1), "float32"))[0])
+    np.testing.assert_allclose(to_numpy(vae.prior.components()[0]), ones, rtol=1e-5)
     vae.save(tmp_path / "vae.keras")
     for copy in (keras.saving.load_model(tmp_path / "vae.keras"), keras.models.clone_model(vae)):
         assert copy.prior.encoder is copy.encoder

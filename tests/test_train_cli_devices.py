@@ -17,8 +17,6 @@ from vae_keras.train import main
 from vae_keras.training import data
 from vae_keras.training.devices import Devices
 
-pytestmark = pytest.mark.program
-
 BACKEND = keras.backend.backend()
 FASHION = ["--data", "fashion", "--source", "synthetic", "--epochs", "2", "--batch-size", "64"]
 TWO_CPUS = """

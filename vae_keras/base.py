@@ -120,12 +120,18 @@ class EncoderDecoder(keras.Model):
         """
         strategy = getattr(self, "distribute_strategy", None)  # on TensorFlow alone
         with strategy.scope() if strategy else contextlib.nullcontext():
-            if not self.built and self._shapes_are_known:
+            is_known = self._shapes_are_known and (self._hands_on or len(self._inputs()) == 1)
+            if not self.built and is_known:
                 shapes = [(None, *tensor.shape[1:]) for tensor in self._inputs()]
                 self.build(shapes if len(shapes) > 1 else shapes[0])
             known = self.built and all(layer.built for layer in self.layers)
             if known and self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
+
+    @property
+    def _hands_on(self):
+        """Whether the parts get conditions as they come: a `call` of one's own may change them."""
+        return type(self).call.__module__ == "vae_keras.models"
 
     def _inputs(self):
         """Returns the model's inputs as its parts tell them: the images, then the conditions."""
@@ -167,7 +173,7 @@ class EncoderDecoder(keras.Model):
         """Returns `(x, y, sample_weight)` for Keras, once they are fit to be learned."""
         images, _ = split_inputs(x)
         check_not_empty(images, "x")
-        check_conditions(x, (self.encoder, self.decoder))
+        self._check_conditions(x)
         # What is only looked at, and not scored, may hold any numbers.
         bounds = self.likelihood.bounds if y is None else None
         check_images(images, "x", self.image_shape, bounds)
@@ -179,6 +185,13 @@ class EncoderDecoder(keras.Model):
             y = images  # Keras drops weights that come without targets.
         return x, y, sample_weight
 
+    def _check_conditions(self, x, needed=None):
+        """Raises `ValueError` where the conditions beside images are not those of the parts."""
+        parts = (self.encoder, self.decoder)
+        check_conditions(x, parts, needed)
+        if self._hands_on:
+            check_shapes(x, parts)
+
     def _check_encoded(self, x, *others):
         """Raises `ValueError` for images like none that the model learned from, but for noise.
 
@@ -186,7 +199,7 @@ class EncoderDecoder(keras.Model):
             x: The images, or a list of them and the conditions.
             *others: The parts, besides the encoder, that must get theirs.
         """
-        check_conditions(x, (self.encoder, self.decoder), (self.encoder, *others))
+        self._check_conditions(x, (self.encoder, *others))
         images, _ = split_inputs(x)
         check_images(images, "x", self.image_shape, self.likelihood.bounds, noisy=True)
 
@@ -286,8 +299,8 @@ class EncoderDecoder(keras.Model):
             with surviving(part):
                 outputs = part.predict(inputs, batch_size=batch_size, verbose=0)
         count = count if is_array(first) else None
-        if count is None and not all(np.isfinite(a).all() for a in keras.tree.flatten(outputs)):
-            raise ValueError("What a stream holds must be finite: its codes or images are not.")
+        if count is None and any(np.isnan(a).any() for a in keras.tree.flatten(outputs)):
+            raise ValueError("What a stream holds must not be NaN: its codes or images are.")
         return keras.tree.map_structure(lambda a: np.asarray(a[:count], "float32"), outputs)
 
     def decode(self, z, batch_size=256, condition=None):
@@ -305,6 +318,7 @@ class EncoderDecoder(keras.Model):
         """
         inputs = _with(z, condition)
         check_conditions(inputs, [self.decoder])
+        check_shapes(inputs, [self.decoder])
         if is_array(z):
             self._check_codes(z)
         parameters = self._predict_with(self.decoder, inputs, batch_size)
@@ -354,7 +368,7 @@ def split_inputs(inputs):
 
 
 def check_conditions(inputs, parts, needed=None):
-    """Raises `ValueError` where there are more, fewer or other conditions than a model takes.
+    """Raises `ValueError` where there are more or fewer conditions than a model takes.
 
     Args:
         inputs: Images or codes, or a list of them and the conditions; a stream passes.
@@ -366,12 +380,7 @@ def check_conditions(inputs, parts, needed=None):
     )
     first, conditions = split_inputs(inputs)
     are_known = is_array(first) and all(inputs_of(part) for part in parts)
-    if not are_known:
-        return
-    if least <= len(conditions) <= most:
-        taken = max(map(inputs_of, parts), key=len)[1:]
-        for condition, tensor in zip(conditions, taken, strict=False):
-            check_condition(condition, tensor.shape[1:], first.shape[0])
+    if not are_known or least <= len(conditions) <= most:
         return
     expected = f"{least}" if least == most else f"{least} to {most}"
     hint = ""
@@ -383,6 +392,15 @@ def check_conditions(inputs, parts, needed=None):
         f"Expected {expected} condition{'' if most == 1 else 's'} beside images or codes, as "
         f"encoder and decoder have inputs. Received: {len(conditions)}{hint}"
     )
+
+
+def check_shapes(inputs, parts):
+    """Raises `ValueError` where a condition is none for each image, as the parts take it."""
+    first, conditions = split_inputs(inputs)
+    taken = max(map(inputs_of, parts), key=len)[1:]
+    if is_array(first):
+        for condition, tensor in zip(conditions, taken, strict=False):
+            check_condition(condition, tensor.shape[1:], first.shape[0])
 
 
 def part_inputs(part, first, conditions):

@@ -85,21 +85,25 @@ def check_condition(condition, shape, n):
 
     Args:
         condition: Array; anything else passes.
-        shape: Tuple, what a model takes for one image; Keras adds or drops an axis of size 1.
+        shape: Tuple, what a model takes for one image. Keras adds a last axis of size 1, and
+            takes any where it expects one.
         n: Integer.
     """
     if not is_array(condition):
         return
     given, shape = tuple(condition.shape), tuple(shape)
-    alike = [shape, (*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape]
-    if given[:1] != (n,) or not any(fits(given[1:], one) for one in alike):
+    is_alike = shape[-1:] == (1,) or any(fits(given[1:], one) for one in (shape, (*shape, 1)))
+    if given[:1] != (n,) or not is_alike:
         raise ValueError(
             f"A condition must be of shape {(n, *shape)}, one for each image or code. "
             f"Received: a condition of shape {given}"
         )
-    values = as_array(condition)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError("A condition must not hold NaN or infinity.")
+    # Infinity may be meant, as in a mask that is added.
+    if (
+        "float" in str(getattr(condition, "dtype", ""))
+        and np.isnan(as_array(condition).astype("float32")).any()
+    ):
+        raise ValueError("A condition must not hold NaN.")
 
 
 def check_weights(sample_weight):

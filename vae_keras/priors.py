@@ -46,10 +46,16 @@ class Prior(keras.layers.Layer):
         """Called by the `VAE` with its encoder, for a prior that is made of posteriors."""
 
     def call(self, z_mean, z_log_var, z):
-        log_p = log_prob(self, z)
-        if isinstance(log_p, np.ndarray):  # a number to the step, without a gradient
-            raise _computes_with_numpy(self)
-        return sum_per_example(log_normal(z, z_mean, z_log_var)) - log_p
+        try:
+            log_p = log_prob(self, z)
+        except Exception as error:
+            if not _asks_for_numpy(error):
+                raise
+            raise _computes_with_numpy(self) from error
+        if isinstance(log_p, np.ndarray) and getattr(z, "requires_grad", False):
+            raise _computes_with_numpy(self)  # on PyTorch it would be a number without a gradient
+        log_q = sum_per_example(log_normal(z, z_mean, z_log_var))
+        return log_q - ops.cast(log_p, log_q.dtype)
 
     def log_prob(self, z):
         """Returns `log p(z)` in nats, of shape `(batch,)`, of codes `(batch, ...)`."""
@@ -131,8 +137,8 @@ class VampPrior(Prior):
             check_images(self._start, "pseudo_inputs", image_shape, self.bounds)
             initializer = keras.initializers.Constant(self._start)
         self.encoder = encoder
-        # By a constraint and not where they are used: a pixel that a step once took beyond its
-        # bounds would have no gradient there, and stay.
+        # By a constraint, too, and not where they are used alone: a pixel that a step once took
+        # beyond its bounds would have no gradient there, and stay.
         self.pseudo_inputs = self.add_weight(
             shape=(self.count, *image_shape),
             initializer=initializer,
@@ -146,6 +152,7 @@ class VampPrior(Prior):
     def components(self):
         """Returns `(z_mean, z_log_var)` of the mixture's components, `(k, ...)` each."""
         images = ops.convert_to_tensor(self.pseudo_inputs)
+        images = images if self.bounds is None else self._bounded(images)
         return tuple(in_full_precision(part) for part in self.encoder(images))
 
     def log_prob(self, z):
@@ -187,13 +194,7 @@ class OfObject(Prior):
             self.prior.build(input_shape)
 
     def log_prob(self, z):
-        try:
-            return self.prior.log_prob(z)
-        except Exception as error:
-            # Each backend has a word of its own for a tensor that NumPy cannot have.
-            if "numpy" not in str(error).lower() and "Tracer" not in type(error).__name__:
-                raise
-            raise _computes_with_numpy(self) from error
+        return self.prior.log_prob(z)
 
     def sample(self, n, seed=None):
         return self.prior.sample(n, seed)
@@ -212,6 +213,12 @@ def log_prob(prior, z):
     nats = prior.log_prob(z)
     check_nats(nats, f"`log_prob` of the prior, {_name(prior)},")
     return nats
+
+
+def _asks_for_numpy(error):
+    """Whether a tensor of a step was asked for its numbers: each backend has words of its own."""
+    words = ("symbolic tf.Tensor", "call numpy() on Tensor")
+    return "TracerArray" in type(error).__name__ or any(word in str(error) for word in words)
 
 
 def _computes_with_numpy(prior):

@@ -382,7 +382,7 @@ class FlowMatching(KeepsNoise, keras.Model):
         """Raises `ValueError`: what a flow computes when it is called is a step of its training."""
         raise ValueError(
             "A flow has no outputs to export, as a call of it is a step of its training: export "
-            "`flow.field`, its velocity at `(z, t)`, or `(z, t, condition)`."
+            "`flow.field`, the network of its velocity."
         )
 
     def get_config(self):
