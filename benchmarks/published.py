@@ -103,7 +103,7 @@ ROWS = {
     "vamp": Row(models.vamp, 300, "227.35", schedule=to_one_percent),
     "mixture": Row(models.mixture, 300, "", schedule=to_one_percent),
     "vamp, residual": Row(models.wide_vamp, 150, "", beta_epochs=50),
-    "two levels": Row(models.hierarchical, 300, "227.37"),
+    "two levels": Row(models.hierarchical, 300, "227.37", schedule=to_one_percent),
     "two levels, convolutional": Row(models.convolutional, 150, "225.38"),
     "iwae 1": Row(models.importance_weighted(1), 400, batch_size=100, peak=1e-3),
     "iwae 5": Row(models.importance_weighted(5), 400, batch_size=100, peak=1e-3),
