@@ -574,15 +574,6 @@ class TestConditions:
         vae.fit([images, labels], verbose=0)
         assert vae.encode([images, labels]).shape == (10, 2)
 
-    def test_of_one_number_may_lack_its_axis(self, images):
-        x, c, z = keras.Input((8, 8, 1)), keras.Input((1,)), keras.Input((2,))
-        flat = LAYERS.Flatten()(x)
-        encoder = keras.Model(x, [LAYERS.Dense(2)(flat), LAYERS.Dense(2)(flat)])
-        logits = LAYERS.Dense(64)(LAYERS.Concatenate()([z, c]))
-        vae = VAE(encoder, keras.Model([z, c], LAYERS.Reshape((8, 8, 1))(logits)))
-        given = [vae.generate(4, 0, condition=np.ones(shape)) for shape in ((4,), (4, 1))]
-        np.testing.assert_array_equal(*given)
-
     def test_of_the_decoder_alone_need_not_be_encoded(self, images):
         vae = VAE(*self.parts(encoder_takes_it=False))
         assert vae.encode(images).shape == (10, 2)
@@ -594,21 +585,6 @@ class TestConditions:
         vae.compile("sgd")
         with pytest.raises(ValueError, match="a list of images and conditions"):
             vae.fit({"image": images, "label": np.ones((10, 3))})
-
-
-def test_what_is_not_finite_in_a_stream_is_told_by_its_codes(make_vae, images):
-    images = images.copy()
-    images[3] = np.nan
-
-    class Batches(keras.utils.PyDataset):
-        def __len__(self):
-            return 2
-
-        def __getitem__(self, index):
-            return (images[5 * index : 5 * index + 5],)
-
-    with pytest.raises(ValueError, match="What a stream holds must not be NaN"):
-        make_vae().encode(Batches())
 
 
 class TestNothing:

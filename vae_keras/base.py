@@ -299,8 +299,6 @@ class EncoderDecoder(keras.Model):
             with surviving(part):
                 outputs = part.predict(inputs, batch_size=batch_size, verbose=0)
         count = count if is_array(first) else None
-        if count is None and any(np.isnan(a).any() for a in keras.tree.flatten(outputs)):
-            raise ValueError("What a stream holds must not be NaN: its codes or images are.")
         return keras.tree.map_structure(lambda a: np.asarray(a[:count], "float32"), outputs)
 
     def decode(self, z, batch_size=256, condition=None):
