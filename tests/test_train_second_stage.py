@@ -281,7 +281,8 @@ def test_the_second_stage_goes_on_to_more_epochs_where_the_best_model_stays(run,
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3", "4"]
     optimizer = keras.saving.load_model(run / "flow.keras").optimizer
     optimizer.iterations.assign(14)
-    expected = float(optimizers.warmup_and_cosine(1e-3, 4 * 4)(14))
+    peak = recipes.find_recipe("fashion", "map").flow_peak
+    expected = float(optimizers.warmup_and_cosine(peak, 4 * 4)(14))
     assert float(optimizer.learning_rate) == pytest.approx(expected)
 
 
