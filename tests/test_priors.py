@@ -134,8 +134,10 @@ def test_a_prior_of_ones_own_is_told_so_too_and_other_errors_are_not_taken_for_i
     with pytest.raises(ValueError, match="WithNumpy, must compute with"):
         vae.fit(images)
     vae = VAE(*networks.dense((8, 8, 1), units=(4,)), prior=Wrong())
-    with pytest.raises(AttributeError, match="there_is_no_such"):
-        evaluation.elbo(vae, images)
+    vae.compile("sgd")
+    for use in (vae.fit, lambda x: evaluation.elbo(vae, x)):
+        with pytest.raises(AttributeError, match="there_is_no_such"):
+            use(images)
 
 
 class Summed(Uniform):

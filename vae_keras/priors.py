@@ -91,6 +91,16 @@ class StandardNormal(Prior):
         return keras.random.normal((n, *self.code_shape), seed=seed)
 
 
+class _WithinBounds(keras.constraints.Constraint):
+    """Takes what a step has taken beyond a pair of numbers back to the nearer one."""
+
+    def __init__(self, bounds):
+        self.bounds = bounds
+
+    def __call__(self, w):
+        return ops.clip(w, *self.bounds)
+
+
 @keras.saving.register_keras_serializable(package="vae_keras")
 class VampPrior(Prior):
     """A mixture of the encoder's posteriors, of images that are learned.
@@ -142,17 +152,15 @@ class VampPrior(Prior):
         self.pseudo_inputs = self.add_weight(
             shape=(self.count, *image_shape),
             initializer=initializer,
-            constraint=None if self.bounds is None else self._bounded,
+            constraint=None if self.bounds is None else _WithinBounds(self.bounds),
             name="pseudo_inputs",
         )
-
-    def _bounded(self, images):
-        return ops.clip(images, *self.bounds)
 
     def components(self):
         """Returns `(z_mean, z_log_var)` of the mixture's components, `(k, ...)` each."""
         images = ops.convert_to_tensor(self.pseudo_inputs)
-        images = images if self.bounds is None else self._bounded(images)
+        if self.bounds is not None:
+            images = ops.clip(images, *self.bounds)
         return tuple(in_full_precision(part) for part in self.encoder(images))
 
     def log_prob(self, z):
