@@ -147,8 +147,8 @@ class VampPrior(Prior):
             check_images(self._start, "pseudo_inputs", image_shape, self.bounds)
             initializer = keras.initializers.Constant(self._start)
         self.encoder = encoder
-        # By a constraint, too, and not where they are used alone: a pixel that a step once took
-        # beyond its bounds would have no gradient there, and stay.
+        # A constraint beside the cut in `components`: a pixel that a step once took beyond its
+        # bounds has no gradient there, and would stay.
         self.pseudo_inputs = self.add_weight(
             shape=(self.count, *image_shape),
             initializer=initializer,
