@@ -2,11 +2,12 @@
 
     KERAS_BACKEND=jax python benchmarks/gpu.py
 
-Trains the dense VAE and the faces VAE of `steps.py` on the GPU, on the Keras backend in use, in
-float32, in tf32 (float32 whose matrix products round their factors to ten binary digits) and in
-`mixed_bfloat16`, with small and with large batches, each in a process of its own. Per row:
+Trains the dense VAE and the faces VAE of `steps.py`, and a flow on codes of 7 x 7 x 2, on the GPU,
+on the Keras backend in use, in float32, in tf32 (float32 whose matrix products round their factors
+to ten binary digits) and in `mixed_bfloat16`, with small and with large batches, each in a process
+of its own. Per row:
 - the loss after the first 20 steps: the precisions must agree in it, up to the noise;
-- images per second through `VAE.train_step` on a batch that stays on the GPU;
+- images (or codes) per second through `train_step` on a batch that stays on the GPU;
 - the arithmetic of the matrix products and convolutions, counted from the layers' shapes, beside
   the rate of one large matrix product of that precision, measured in the same process;
 - the bytes moved, counted from the shapes too, beside the rate of one large copy. The count lets
@@ -32,7 +33,8 @@ import steps
 import throughput
 
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16")
-LARGE_BATCH = {"dense": 8192, "faces": 1024}
+MODELS = {**steps.MODELS, "flow": ((7, 7, 2), 256)}
+LARGE_BATCH = {"dense": 8192, "faces": 1024, "flow": 8192}
 FED_IMAGES = 25_600  # at least: an epoch of few steps would be all beginning and end
 FIRST_STEPS = 20
 COLUMNS = ("loss", "images/s", "TFLOP/s", "ceiling", "share", "GB/s", "ceiling", "share")
@@ -122,23 +124,40 @@ def ceilings(precision, sizes):
     return 2 * sizes.matrix**3 / seconds, 2 * 4 * sizes.copy / copy_seconds
 
 
-def bytes_per_step(vae, batch_size):
+def make_model(name):
+    """Returns the model, compiled, its weights the same every time."""
+    if name != "flow":
+        return steps.make_vae(name)
+    import keras
+
+    from vae_keras.flow_matching import FlowMatching
+    from vae_keras.optimizers import FusedAdam
+
+    keras.utils.set_random_seed(0)
+    flow = FlowMatching(MODELS[name][0], seed=0)
+    flow.compile(FusedAdam(1e-3))
+    flow.optimizer.build(flow.trainable_variables)
+    return flow
+
+
+def bytes_per_step(model, batch_size):
     """Returns the bytes that a step moves, as the head of this file counts them."""
     import keras
 
-    size = 2 if vae.encoder.compute_dtype == "bfloat16" else 4
+    networks = throughput.networks_of(model)
+    size = 2 if networks[0].compute_dtype == "bfloat16" else 4
     free = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape)
     values = sum(
         math.prod(tensor.shape[1:])
-        for part in (vae.encoder, vae.decoder)
+        for part in networks
         for layer in part.layers
         if not isinstance(layer, free)
-        for tensor in (layer.input, layer.output)
+        for tensor in keras.tree.flatten((layer.input, layer.output))
     )
-    return 3 * size * (batch_size * values + vae.count_params()) + 7 * 4 * vae.count_params()
+    return 3 * size * (batch_size * values + model.count_params()) + 7 * 4 * model.count_params()
 
 
-def measure(model, precision, batch_size, num_steps):
+def measure(name, precision, batch_size, num_steps):
     """Trains, and returns one row: the GPU's name, then a number for each of `COLUMNS`.
 
     Without a GPU the row is `[None, loss]`.
@@ -149,18 +168,18 @@ def measure(model, precision, batch_size, num_steps):
     set_precision(precision)
     gpu = gpu_name()
     sizes = Sizes(num_steps, max(20, FED_IMAGES // batch_size)) if gpu else DRY_RUN
-    x = np.random.default_rng(0).random((batch_size, *steps.MODELS[model][0]), "float32")
+    x = np.random.default_rng(0).random((batch_size, *MODELS[name][0]), "float32")
     resident = keras.ops.convert_to_tensor(x)
-    vae = steps.make_vae(model)
-    take = importlib.import_module(f"bare.{keras.backend.backend()}").keras_step(vae)
+    model = make_model(name)
+    take = importlib.import_module(f"bare.{keras.backend.backend()}").keras_step(model)
     loss = [wait(take(resident)["loss"]) for _ in range(FIRST_STEPS)][-1]
 
     step = seconds_of(lambda: take(resident), sizes.steps, sizes.rounds)
     fed = seconds_of(lambda: take(keras.ops.convert_to_tensor(x)), sizes.fed_steps, sizes.rounds)
     many = np.concatenate([x] * sizes.fed_steps)
-    fit = seconds_of(lambda: fit_once(vae, many, batch_size), 1, sizes.rounds) / sizes.fed_steps
-    flops = throughput.flops_per_image(vae) * batch_size / step
-    moved = bytes_per_step(vae, batch_size) / step
+    fit = seconds_of(lambda: fit_once(model, many, batch_size), 1, sizes.rounds) / sizes.fed_steps
+    flops = throughput.flops_per_image(model) * batch_size / step
+    moved = bytes_per_step(model, batch_size) / step
     most_flops, most_moved = ceilings(precision, sizes)
     if gpu is None:
         return [None, loss]
@@ -171,16 +190,16 @@ def measure(model, precision, batch_size, num_steps):
     return [gpu, loss, *numbers]
 
 
-def fit_once(vae, x, batch_size):
+def fit_once(model, x, batch_size):
     import numpy as np
 
-    return np.array(vae.fit(x, batch_size=batch_size, verbose=0).history["loss"])
+    return np.array(model.fit(x, batch_size=batch_size, verbose=0).history["loss"])
 
 
-def print_row(model, batch_size, precision, values):
-    print(f"{model:<7}{batch_size:>6} {precision:<15}", end="")
-    for name, value in zip(COLUMNS, values, strict=False):
-        form = ".0%" if name == "share" else ",.0f" if name in ("images/s", "GB/s") else ".2f"
+def print_row(name, batch_size, precision, values):
+    print(f"{name:<7}{batch_size:>6} {precision:<15}", end="")
+    for column, value in zip(COLUMNS, values, strict=False):
+        form = ".0%" if column == "share" else ",.0f" if column in ("images/s", "GB/s") else ".2f"
         print(f"{value:>11{form}}", end="")
 
 
@@ -197,10 +216,10 @@ def main():
 
     backend, gpus = keras.backend.backend(), set()
     print(f"{'model':<7}{'batch':>6} {'precision':<15}", *(f"{c:>11}" for c in COLUMNS), sep="")
-    for model, precision, large in itertools.product(steps.MODELS, PRECISIONS, (False, True)):
+    for model, precision, large in itertools.product(MODELS, PRECISIONS, (False, True)):
         if large and gpus == {None}:
             continue  # a dry run is over sooner with small batches
-        batch_size = LARGE_BATCH[model] if large else steps.MODELS[model][1]
+        batch_size = LARGE_BATCH[model] if large else MODELS[model][1]
         arguments = ("--steps", str(given.steps), "--only", model, precision, str(batch_size))
         row, reason = processes.measure(__file__, backend, *arguments)
         gpu, *values = row or [None]

@@ -19,6 +19,9 @@ batches of 100, each variable's gradient divided by its norm, for fewer epochs;
 is the plain VAE by the recipe of the other two.
 "grey" is our own row: each pixel is one of 256 levels, as notebook 01 has it. A
 model is saved as it is trained, and a run that was stopped goes on from there.
+
+On a GPU JAX compiles for minutes, most of them spent on trying out how to multiply; with
+XLA_FLAGS="--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false" it does not try.
 """
 
 import argparse
@@ -88,6 +91,11 @@ def to_one_percent(peak, steps):
     )
 
 
+def importance_weighted(num_samples):
+    make = models.importance_weighted(num_samples)
+    return Row(make, 100, batch_size=100, peak=1e-3, beta_epochs=15)
+
+
 ROWS = {
     "vae": Row(models.plain, 500, "228.70 ± 0.15", schedule=to_one_percent),
     "vae, published recipe": Row(
@@ -101,14 +109,20 @@ ROWS = {
         beta_epochs=100,
     ),
     "vae, residual": Row(models.wide, 150, "", beta_epochs=50),
-    "vamp": Row(models.vamp, 300, "227.35", schedule=to_one_percent),
+    "vamp": Row(models.vamp, 500, "227.35", schedule=to_one_percent, beta_epochs=100),
     "mixture": Row(models.mixture, 300, "", schedule=to_one_percent),
     "vamp, residual": Row(models.wide_vamp, 150, "", beta_epochs=50),
-    "two levels": Row(models.hierarchical, 300, "227.37", schedule=to_one_percent),
-    "two levels, convolutional": Row(models.convolutional, 150, "225.38"),
-    "iwae 1": Row(models.importance_weighted(1), 400, batch_size=100, peak=1e-3),
-    "iwae 5": Row(models.importance_weighted(5), 400, batch_size=100, peak=1e-3),
-    "iwae 50": Row(models.importance_weighted(50), 400, batch_size=100, peak=1e-3),
+    "two levels": Row(models.hierarchical, 500, "227.37", schedule=to_one_percent, beta_epochs=100),
+    "two levels, vamp": Row(
+        models.hierarchical_vamp, 500, schedule=to_one_percent, beta_epochs=100
+    ),
+    "two levels, convolutional": Row(models.convolutional, 150, "225.38", schedule=to_one_percent),
+    "two levels, convolutional, vamp": Row(
+        models.convolutional_vamp, 150, "224.67", schedule=to_one_percent
+    ),
+    "iwae 1": importance_weighted(1),
+    "iwae 5": importance_weighted(5),
+    "iwae 50": importance_weighted(50),
     "grey": Row(models.grey, 60, peak=1e-3, beta_epochs=10, grey=True),
 }
 

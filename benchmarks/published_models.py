@@ -145,23 +145,30 @@ class Mixture(Prior):
 
 @registered
 class TwoLevelPrior(Prior):
-    """`p(z2) p(z1|z2)`: the network returns mean and log-variance of `z1`."""
+    """`p(z2) p(z1|z2)`: the network returns mean and log-variance of `z1`; `upper` is `p(z2)`."""
 
-    def __init__(self, network, **kwargs):
+    def __init__(self, network, upper=None, **kwargs):
         super().__init__(**kwargs)
         self.network = network
-        self.upper = StandardNormal()
+        self.upper = StandardNormal() if upper is None else upper
         self.size = network.inputs[0].shape[1]
 
+    def get_build_config(self):
+        return None  # what is loaded is built by its model, as a `VampPrior` is
+
+    def attach(self, encoder):
+        self.upper.attach(keras.Model(encoder.inputs, encoder.outputs[1:]))
+
     def build(self, input_shape):
-        self.upper.build((None, self.size))
+        if not self.upper.built:
+            self.upper.build((None, self.size))
 
     def call(self, z_mean, z_log_var, z):
-        # Both divergences in closed form: that of z1 is one to N(0, I) in units of p(z1|z2).
+        # In closed form: the divergence of z1 is one to N(0, I) in units of p(z1|z2).
         (mean1, mean2), (log_var1, log_var2), (_, z2) = map(self._split, (z_mean, z_log_var, z))
         mean, log_var = self.network(z2)
         standardized = (mean1 - mean) * ops.exp(-log_var / 2)
-        return kl_divergence(standardized, log_var1 - log_var) + self.upper(mean2, log_var2)
+        return kl_divergence(standardized, log_var1 - log_var) + self.upper(mean2, log_var2, z2)
 
     def log_prob(self, z):
         z1, z2 = self._split(z)
@@ -178,8 +185,9 @@ class TwoLevelPrior(Prior):
         return z[:, : -self.size], z[:, -self.size :]
 
     def get_config(self):
-        network = keras.saving.serialize_keras_object(self.network)
-        return {**super().get_config(), "network": network}
+        parts = {"network": self.network, "upper": self.upper}
+        config = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+        return {**super().get_config(), **config}
 
     @classmethod
     def from_config(cls, config):
@@ -218,7 +226,7 @@ def residual_networks():
     return encoder, keras.Model(z, image_of(dense_trunk(z)))
 
 
-def two_levels(features_of, decoded, seed, size=40):
+def two_levels(features_of, decoded, seed, upper=None, size=40):
     """Returns a `TwoLevels` of an encoder's trunk and of a decoder, gated networks between."""
     image, z2 = keras.Input(IMAGE_SHAPE), keras.Input((size,))
     features = features_of(image)
@@ -226,7 +234,7 @@ def two_levels(features_of, decoded, seed, size=40):
     given = keras.Input(features.shape[1:])
     joined = layers.Concatenate()([given, layers.Dense(300)(z2)])
     lower = keras.Model([given, z2], gaussian(gated(joined, 300), size))
-    prior = TwoLevelPrior(keras.Model(z2, gaussian(two_gated(z2), size)))
+    prior = TwoLevelPrior(keras.Model(z2, gaussian(two_gated(z2), size)), upper)
     codes = keras.Input((2 * size,))
     return TwoLevels(encoder, keras.Model(codes, decoded(codes)), lower, prior=prior, seed=seed)
 
@@ -295,15 +303,23 @@ def importance_weighted(num_samples):
     return make
 
 
-def hierarchical(seed, images):
+def hierarchical(seed, images, upper=None):
     def features_of(image):
         return two_gated(layers.Flatten()(image))
 
-    return two_levels(features_of, lambda codes: image_of(two_gated(codes)), seed)
+    return two_levels(features_of, lambda codes: image_of(two_gated(codes)), seed, upper)
+
+
+def hierarchical_vamp(seed, images):
+    return hierarchical(seed, images, Vamp(images[:500]))
 
 
 def convolutional(seed, images):
     return two_levels(convolved, unconvolved, seed)
+
+
+def convolutional_vamp(seed, images):
+    return two_levels(convolved, unconvolved, seed, Vamp(images[:500]))
 
 
 def grey(seed, images):

@@ -23,8 +23,13 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 SIZE, ROUNDS = 2048, 9
 
 
-def flops_per_image(vae):
-    """Multiplications and additions in one training step's products, per image.
+def networks_of(model):
+    """Returns the networks of a VAE or of a flow."""
+    return (model.encoder, model.decoder) if hasattr(model, "encoder") else (model.field,)
+
+
+def flops_per_image(model):
+    """Multiplications and additions in one training step's products, per image (or code).
 
     Forward, once more for the gradient by the weights, and once more for the
     gradient by the inputs, which the first layer does not need.
@@ -32,7 +37,7 @@ def flops_per_image(vae):
     import keras
 
     forward = []
-    for part in (vae.encoder, vae.decoder):
+    for part in networks_of(model):
         for layer in part.layers:
             if isinstance(layer, keras.layers.Dense):
                 forward.append(2 * layer.kernel.shape[0] * layer.kernel.shape[1])
