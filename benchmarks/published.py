@@ -280,12 +280,26 @@ def estimate(vae, x, arguments):
     return -float(sum(part.mean() for part in values)), math.sqrt(sum(squared_errors))
 
 
+def in_float32(vae, row, seed, images):
+    """Returns a model of the same weights that computes in float32, to be measured."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    same = row.make(seed, images)
+    for model in (vae, same):
+        model.build((None, *models.IMAGE_SHAPE))
+    same.set_weights(vae.get_weights())
+    keras.config.set_dtype_policy(policy)
+    return same
+
+
 def measure(name, row, seed, arguments, data):
     """Trains and evaluates one model; returns what is kept of it."""
     images, validation, *tests = data
     test = tests[0] if row.grey else tests[1]
     path = Path(arguments.output) / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}.keras"
     vae, progress = train(row, seed, path, images, validation)
+    if arguments.mixed_precision:
+        vae = in_float32(vae, row, seed, images)
     start = time.perf_counter()
     nats, error = estimate(vae, test[: arguments.test_images], arguments)
     result = {
@@ -353,6 +367,7 @@ def parse():
         metavar="N",
         help=f"all images with {FEW_SAMPLES} samples, and what more do to the first N of them",
     )
+    parser.add_argument("--mixed-precision", action="store_true", help="train in bfloat16")
     parser.add_argument("--output", default="runs/published", help="folder of the models")
     parser.add_argument("--figure", help="file of a picture: nats by seconds of each training")
     return parser.parse_args()
@@ -361,6 +376,8 @@ def parse():
 def main():
     arguments = parse()
     Path(arguments.output).mkdir(parents=True, exist_ok=True)
+    if arguments.mixed_precision:
+        keras.config.set_dtype_policy("mixed_bfloat16")
     data = load(arguments.images)
     results = []
     for name in arguments.rows:
