@@ -298,7 +298,8 @@ def measure(name, row, seed, arguments, data):
     test = tests[0] if row.grey else tests[1]
     path = Path(arguments.output) / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}.keras"
     vae, progress = train(row, seed, path, images, validation)
-    if arguments.mixed_precision:
+    precision = vae.compute_dtype
+    if precision != "float32":
         vae = in_float32(vae, row, seed, images)
     start = time.perf_counter()
     nats, error = estimate(vae, test[: arguments.test_images], arguments)
@@ -309,6 +310,7 @@ def measure(name, row, seed, arguments, data):
         "error": error,
         "seconds": progress.seconds,
         "epochs": len(progress.history),
+        "precision": precision,
         "evaluation": time.perf_counter() - start,
         "history": progress.history,
     }
