@@ -20,8 +20,9 @@ is the plain VAE by the recipe of the other two.
 "grey" is our own row: each pixel is one of 256 levels, as notebook 01 has it. A
 model is saved as it is trained, and a run that was stopped goes on from there.
 
-On a GPU JAX compiles for minutes, most of them spent on trying out how to multiply; with
-XLA_FLAGS="--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false" it does not try.
+On a GPU JAX compiles for minutes where several rows run side by side, most of them spent on
+trying out how to multiply; the seconds in the README are with
+XLA_FLAGS="--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false", so that it does not try.
 """
 
 import argparse

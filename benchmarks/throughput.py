@@ -32,7 +32,8 @@ def flops_per_image(model):
     """Multiplications and additions in one training step's products, per image (or code).
 
     Forward, once more for the gradient by the weights, and once more for the
-    gradient by the inputs, which the first layer does not need.
+    gradient by the inputs, which the first layer does not need (nor does a flow's for the time,
+    a fiftieth of it, which is counted).
     """
     import keras
 
