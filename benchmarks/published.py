@@ -235,20 +235,11 @@ class LogWeights(keras.Model):
 
     def call(self, x):
         repeated = ops.repeat(x, self.num_samples, axis=0)
-        parameters, z_mean, z_log_var, z = self._draw(x, repeated)
+        parameters, z_mean, z_log_var, z = models.samples_of(self.vae, x, self.num_samples)
         log_q = sum_per_example(log_normal(z, z_mean, z_log_var))
         log_weights = self.vae.likelihood(repeated, parameters) + self.vae.prior.log_prob(z) - log_q
         log_weights = ops.reshape(log_weights, (-1, self.num_samples))
         return ops.logsumexp(log_weights, axis=1) - math.log(self.num_samples)
-
-    def _draw(self, x, repeated):
-        if isinstance(self.vae, models.TwoLevels):
-            # The posterior of the lower level depends on the sample of the upper.
-            return self.vae.outputs_of(repeated, training=False)
-        posterior = self.vae.encoder(x, training=False)  # once, and not for each sample
-        z_mean, z_log_var = (ops.repeat(part, self.num_samples, axis=0) for part in posterior)
-        z = self.vae.sampling((z_mean, z_log_var))
-        return self.vae.decoder(z, training=False), z_mean, z_log_var, z
 
 
 def in_full_float32():
@@ -286,8 +277,7 @@ def in_float32(vae, row, seed, images):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     same = row.make(seed, images)
-    for model in (vae, same):
-        model.build((None, *models.IMAGE_SHAPE))
+    same.build((None, *models.IMAGE_SHAPE))
     same.set_weights(vae.get_weights())
     keras.config.set_dtype_policy(policy)
     return same

@@ -52,10 +52,7 @@ class ImportanceWeighted(Binarized):
     def outputs_of(self, binary, training):
         if not training:
             return super().outputs_of(binary, training)
-        posterior = self.encoder(binary, training=training)  # once, and not for each sample
-        z_mean, z_log_var = (ops.repeat(part, self.num_samples, axis=0) for part in posterior)
-        z = self.sampling((z_mean, z_log_var))
-        return self.decoder(z, training=training), z_mean, z_log_var, z
+        return samples_of(self, binary, self.num_samples, training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if not training:
@@ -93,6 +90,17 @@ class TwoLevels(Binarized):
 
     def get_config(self):
         return {**super().get_config(), "lower": keras.saving.serialize_keras_object(self.lower)}
+
+
+def samples_of(vae, x, num_samples, training=False):
+    """Returns what `VAE.call` does, of so many codes for each image, one image after another."""
+    if isinstance(vae, TwoLevels):
+        # The posterior of the lower level depends on the sample of the upper.
+        return vae.outputs_of(ops.repeat(x, num_samples, axis=0), training)
+    posterior = vae.encoder(x, training=training)  # once, and not for each sample
+    z_mean, z_log_var = (ops.repeat(part, num_samples, axis=0) for part in posterior)
+    z = vae.sampling((z_mean, z_log_var))
+    return vae.decoder(z, training=training), z_mean, z_log_var, z
 
 
 def log_mixture(z, means, log_vars, log_weights):
